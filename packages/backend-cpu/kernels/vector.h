@@ -1,0 +1,99 @@
+/*
+ * Vectors: clang's, of VL floats, so that one source serves every target. Two rules keep the bits alike on all of them:
+ * an element's result never depends on VL (sums that do not run along an output element use the 16 fixed lanes of f32x16),
+ * and only + - * / sqrt, vfma and integer operations are used, never libm. `-ffp-contract=off` holds everywhere.
+ */
+#ifndef LOWRANK_VECTOR_H
+#define LOWRANK_VECTOR_H
+
+#include "runtime.h"
+
+#if defined(__AVX512F__)
+#define VL 16
+#elif defined(__AVX2__)
+#define VL 8
+#else
+#define VL 4
+#endif
+
+/* FUSED: vfma rounds once. Relaxed WebAssembly does on hardware that has it; the engine probes at start. */
+#if defined(__wasm__) && !defined(__wasm_relaxed_simd__)
+#define FUSED 0
+#else
+#define FUSED 1
+#endif
+
+typedef float vf __attribute__((ext_vector_type(VL)));
+typedef i32 vi __attribute__((ext_vector_type(VL)));
+typedef u32 vu __attribute__((ext_vector_type(VL)));
+typedef float vf_any __attribute__((ext_vector_type(VL), aligned(4), may_alias));
+typedef i32 vi_any __attribute__((ext_vector_type(VL), aligned(4), may_alias));
+
+/* The fixed lanes of reductions, whatever VL: two, four or one machine vector. */
+typedef float f32x16 __attribute__((ext_vector_type(16)));
+typedef i32 i32x16 __attribute__((ext_vector_type(16)));
+typedef float f32x16_any __attribute__((ext_vector_type(16), aligned(4), may_alias));
+typedef float f32x8 __attribute__((ext_vector_type(8)));
+typedef float f32x4 __attribute__((ext_vector_type(4)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vf vload(const float *p) { return *(const vf_any *)p; }
+INLINE void vstore(float *p, vf x) { *(vf_any *)p = x; }
+INLINE vi viload(const i32 *p) { return *(const vi_any *)p; }
+INLINE void vistore(i32 *p, vi x) { *(vi_any *)p = x; }
+INLINE vf vset(float x) { return (vf)(x); }
+INLINE vi viset(i32 x) { return (vi)(x); }
+INLINE f32x16 load16(const float *p) { return *(const f32x16_any *)p; }
+INLINE void store16(float *p, f32x16 x) { *(f32x16_any *)p = x; }
+INLINE f32x16 set16(float x) { return (f32x16)(x); }
+
+/* The same bits as another type. */
+INLINE vi vbits(vf x) { return __builtin_bit_cast(vi, x); }
+INLINE vf vfloat(vi x) { return __builtin_bit_cast(vf, x); }
+INLINE u32 bits(float x) { return __builtin_bit_cast(u32, x); }
+INLINE float from_bits(u32 x) { return __builtin_bit_cast(float, x); }
+/* mask (a comparison's -1 or 0) ? x : y */
+INLINE vf vselect(vi mask, vf x, vf y) { return vfloat((vbits(x) & mask) | (vbits(y) & ~mask)); }
+
+/* The first n < VL lanes, the others 0; and back. */
+INLINE vf vload_first(const float *p, isize n) {
+  float t[VL] = {0};
+  for (isize i = 0; i < n; i++) t[i] = p[i];
+  return vload(t);
+}
+INLINE void vstore_first(float *p, vf x, isize n) {
+  float t[VL];
+  vstore(t, x);
+  for (isize i = 0; i < n; i++) p[i] = t[i];
+}
+
+/* a * b + c, rounded once where FUSED. */
+#if !defined(__wasm__)
+INLINE vf vfma(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
+INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) { return __builtin_elementwise_fma(a, b, c); }
+INLINE float sfma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+#elif FUSED
+INLINE vf vfma(vf a, vf b, vf c) { return __builtin_wasm_relaxed_madd_f32x4(a, b, c); }
+INLINE float sfma(float a, float b, float c) { return vfma(vset(a), vset(b), vset(c))[0]; }
+INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) {
+  return (f32x16){.s0123 = vfma(a.s0123, b.s0123, c.s0123), .s4567 = vfma(a.s4567, b.s4567, c.s4567),
+                  .s89ab = vfma(a.s89ab, b.s89ab, c.s89ab), .scdef = vfma(a.scdef, b.scdef, c.scdef)};
+}
+#else
+INLINE vf vfma(vf a, vf b, vf c) { return a * b + c; }
+INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) { return a * b + c; }
+INLINE float sfma(float a, float b, float c) { return a * b + c; }
+#endif
+
+INLINE vf vsqrt(vf x) { return __builtin_elementwise_sqrt(x); }
+INLINE float ssqrt(float x) { return __builtin_sqrtf(x); }
+
+/* The lanes of a reduction are joined in this order: halves, quarters, pairs. */
+INLINE float sum16(f32x16 x) {
+  f32x8 e = x.lo + x.hi;
+  f32x4 q = e.lo + e.hi;
+  return (q.x + q.z) + (q.y + q.w);
+}
+
+#endif
