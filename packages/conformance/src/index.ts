@@ -1,0 +1,2 @@
+export { reference } from './reference/reference.ts';
+export type { ReferenceOptions } from './reference/reference.ts';

@@ -1,0 +1,1 @@
+export { blockFormats, decodeRows, rowLayout } from '../../../core/src/blocks/index.ts';
