@@ -48,6 +48,29 @@ INLINE f32x16 load16(const float *p) { return *(const f32x16_any *)p; }
 INLINE void store16(float *p, f32x16 x) { *(f32x16_any *)p = x; }
 INLINE f32x16 set16(float x) { return (f32x16)(x); }
 
+INLINE i32x16 iset16(i32 x) { return (i32x16)(x); }
+/* mask (a comparison's -1 or 0) ? x : y */
+INLINE f32x16 select16(i32x16 mask, f32x16 x, f32x16 y) { return (f32x16)(((i32x16)x & mask) | ((i32x16)y & ~mask)); }
+/* NaN where either is NaN. */
+INLINE f32x16 max16(f32x16 a, f32x16 b) { return select16((a > b) | (a != a), a, b); }
+/* The first n <= 16 elements, the other lanes `rest`; and back. */
+INLINE f32x16 load16_first(const float *p, isize n, float rest) {
+  if (n == 16) return load16(p);
+  float t[16];
+  store16(t, set16(rest));
+  for (isize i = 0; i < n; i++) t[i] = p[i];
+  return load16(t);
+}
+INLINE void store16_first(float *p, f32x16 x, isize n) {
+  if (n == 16) {
+    store16(p, x);
+    return;
+  }
+  float t[16];
+  store16(t, x);
+  for (isize i = 0; i < n; i++) p[i] = t[i];
+}
+
 /* The same bits as another type. */
 INLINE vi vbits(vf x) { return __builtin_bit_cast(vi, x); }
 INLINE vf vfloat(vi x) { return __builtin_bit_cast(vf, x); }
@@ -94,6 +117,14 @@ INLINE float sum16(f32x16 x) {
   f32x8 e = x.lo + x.hi;
   f32x4 q = e.lo + e.hi;
   return (q.x + q.z) + (q.y + q.w);
+}
+INLINE float smax(float a, float b) { return a > b || a != a ? a : b; }
+INLINE float max_of16(f32x16 x) {
+  float t[16];
+  store16(t, x);
+  float m = t[0];
+  for (int i = 1; i < 16; i++) m = smax(m, t[i]);
+  return m;
 }
 
 #endif

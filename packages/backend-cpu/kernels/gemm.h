@@ -1,0 +1,232 @@
+/*
+ * Matrix multiplication's parts, shared by matmul, matmulQuantized and attention: packing and the register tile.
+ *
+ * Every element of the product is one chain s = fma(x_k, y_k, s) over ascending k from s = 0. Tiles, blocks and threads
+ * only choose when a step of a chain runs: between blocks of k the chain's value rests in C. So the bits depend on
+ * neither, nor on how many rows are multiplied at once.
+ *
+ * The blocking is that of Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"): a block of A
+ * [rows, KC] is packed into panels of MR rows (second-level cache), a strip of B [KC, STRIP] into panels of NR columns
+ * (first-level cache); a tile [MR, NR] of C stays in registers along KC.
+ */
+#ifndef LOWRANK_GEMM_H
+#define LOWRANK_GEMM_H
+
+#include "vector.h"
+
+/* Rows of a tile: as many as leave no register spilled. A tile is two vectors wide. */
+#if VL == 16
+#define MR 8
+#elif VL == 8
+#define MR 6
+#else
+#define MR 4
+#endif
+#define NR (2 * VL)
+#define KC 256
+/* Columns that a thread packs and multiplies at a time, on every target. */
+#define STRIP 32
+
+/* One of a product's operands: element (row, column) at data[row * rowStride + column * columnStride], one of them 1. */
+typedef struct matrix {
+  const float *data;
+  isize rowStride;
+  isize columnStride;
+} matrix;
+
+INLINE isize min_size(isize a, isize b) { return a < b ? a : b; }
+INLINE isize divide_up(isize a, isize b) { return (a + b - 1) / b; }
+
+/* Transposes VL x VL in registers. */
+#if VL == 4
+#define T 4
+typedef f32x4 row_t;
+INLINE void transpose(row_t *r) {
+  row_t a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+  row_t c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+  r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+  r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+  r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+}
+#else
+#define T 8
+typedef f32x8 row_t;
+INLINE void transpose(row_t *r) {
+  row_t s[8];
+  for (int i = 0; i < 8; i += 2) {
+    s[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    s[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; j++) {
+      r[i + j] = __builtin_shufflevector(s[i + j], s[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      r[i + j + 2] = __builtin_shufflevector(s[i + j], s[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (int i = 0; i < 4; i++) {
+    row_t low = r[i], high = r[i + 4];
+    r[i] = __builtin_shufflevector(low, high, 0, 1, 2, 3, 8, 9, 10, 11);
+    r[i + 4] = __builtin_shufflevector(low, high, 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+}
+#endif
+typedef float row_any __attribute__((ext_vector_type(T), aligned(4), may_alias));
+INLINE row_t row_load(const float *p) { return *(const row_any *)p; }
+INLINE void row_store(float *p, row_t x) { *(row_any *)p = x; }
+
+/* Packs rows [0, rows) of `source` (its first element at (0, 0)), depth columns, to panels [depth][MR]. Lanes past `rows`
+   are not written: the tile does not read them. */
+INLINE void pack_a(float *restrict target, matrix source, isize rows, isize depth) {
+  const float *data = source.data;
+  isize stride = source.rowStride;
+  for (isize i = 0; i < rows; i += MR, target += depth * MR) {
+    isize count = min_size(MR, rows - i);
+    if (source.columnStride != 1) {
+      const float *p = data + i;
+      if (count == MR)
+        for (isize k = 0; k < depth; k++, p += source.columnStride)
+          for (int r = 0; r < MR; r++) target[k * MR + r] = p[r];
+      else
+        for (isize k = 0; k < depth; k++, p += source.columnStride)
+          for (isize r = 0; r < count; r++) target[k * MR + r] = p[r];
+      continue;
+    }
+    isize k = 0;
+    if (count == MR) {
+      const float *p = data + i * stride;
+      for (; k + T < depth; k += T) {
+        row_t r[T];
+        for (int j = 0; j < T; j++) r[j] = row_load(p + (j < MR ? j : MR - 1) * stride + k);
+        transpose(r);
+        /* Where MR < T each store's last lanes are overwritten by the next; k + T < depth keeps that within the panel. */
+        for (int j = 0; j < T; j++) row_store(target + (k + j) * MR, r[j]);
+      }
+    }
+    for (isize r = 0; r < count; r++)
+      for (isize j = k; j < depth; j++) target[j * MR + r] = data[(i + r) * stride + j];
+  }
+}
+
+/* Packs `columns` <= NR columns of `source` (its first element at (0, 0)), depth rows, to [depth][NR], zeros behind. */
+INLINE void pack_b_panel(float *restrict target, matrix source, isize depth, isize columns) {
+  const float *data = source.data;
+  if (source.columnStride == 1) {
+    isize stride = source.rowStride;
+    if (columns == NR)
+      for (isize k = 0; k < depth; k++) {
+        vf x = vload(data + k * stride), y = vload(data + k * stride + VL);
+        vstore(target + k * NR, x);
+        vstore(target + k * NR + VL, y);
+      }
+    else
+      for (isize k = 0; k < depth; k++)
+        for (isize j = 0; j < NR; j++) target[k * NR + j] = j < columns ? data[k * stride + j] : 0.0f;
+    return;
+  }
+  isize stride = source.columnStride;
+  for (isize j = 0; j < NR; j += T) {
+    isize k = 0;
+    isize count = min_size(T, columns - j);
+    if (count == T)
+      for (; k + T <= depth; k += T) {
+        row_t r[T];
+        for (int i = 0; i < T; i++) r[i] = row_load(data + (j + i) * stride + k);
+        transpose(r);
+        for (int i = 0; i < T; i++) row_store(target + (k + i) * NR + j, r[i]);
+      }
+    for (; k < depth; k++)
+      for (isize i = 0; i < T; i++) target[k * NR + j + i] = i < count ? data[(j + i) * stride + k] : 0.0f;
+  }
+}
+
+/* Packs up to STRIP columns into panels of NR, one behind the other. */
+INLINE void pack_b(float *restrict target, matrix source, isize depth, isize columns) {
+  for (isize j = 0; j < columns; j += NR, target += depth * NR, source.data += NR * source.columnStride)
+    pack_b_panel(target, source, depth, min_size(NR, columns - j));
+}
+
+/*
+ * One tile: c [rows, vectors * VL] gets `depth` more steps of its chains; `fresh` ones start from 0.
+ * a is a panel [depth][MR], b is [depth] rows of vectors * VL elements, bStride apart.
+ */
+INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, const float *restrict b, isize bStride,
+                 float *restrict c, isize cStride, int fresh) {
+  vf s[MR][2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) s[i][j] = fresh ? vset(0.0f) : vload(c + i * cStride + j * VL);
+#pragma clang loop unroll_count(4)
+  for (isize k = 0; k < depth; k++) {
+    vf y[2];
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) y[j] = vload(b + j * VL);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      vf x = vset(a[i]);
+#pragma clang loop unroll(full)
+      for (int j = 0; j < vectors; j++) s[i][j] = vfma(x, y[j], s[i][j]);
+    }
+    a += MR;
+    b += bStride;
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) vstore(c + i * cStride + j * VL, s[i][j]);
+}
+
+/* A tile of rows 1..MR and 1 or 2 vectors; compiled once in each file that uses it. */
+static __attribute__((noinline)) void any_tile(isize rows, isize vectors, isize depth, const float *a, const float *b,
+                                               isize bStride, float *c, isize cStride, int fresh) {
+#define ROWS(r) \
+  case r: \
+    if (vectors == 1) \
+      tile(r, 1, depth, a, b, bStride, c, cStride, fresh); \
+    else \
+      tile(r, 2, depth, a, b, bStride, c, cStride, fresh); \
+    break;
+  switch (rows) {
+    ROWS(1) ROWS(2) ROWS(3) ROWS(4)
+#if MR > 4
+    ROWS(5) ROWS(6)
+#endif
+#if MR > 6
+    ROWS(7) ROWS(8)
+#endif
+  }
+#undef ROWS
+}
+
+/* c [rows, columns] gets `depth` more steps. a: panels of pack_a; b: panels of NR columns `bPanel` elements apart whose
+   rows are bStride apart (packed: depth * NR and NR). Columns past the last whole vector go through a tile of their own. */
+static __attribute__((noinline)) void multiply(const float *a, const float *b, isize bPanel, isize bStride, float *c,
+                                               isize cStride, isize rows, isize columns, isize depth, int fresh) {
+  for (isize i = 0; i < rows; i += MR) {
+    isize mr = min_size(MR, rows - i);
+    const float *panel = a + i * depth;
+    for (isize j = 0; j < columns; j += NR) {
+      isize nr = min_size(NR, columns - j);
+      const float *bp = b + (j / NR) * bPanel;
+      float *cp = c + i * cStride + j;
+      if (nr == NR && mr == MR) {
+        tile(MR, 2, depth, panel, bp, bStride, cp, cStride, fresh);
+        continue;
+      }
+      isize vectors = nr <= VL ? 1 : 2;
+      if (nr == vectors * VL) {
+        any_tile(mr, vectors, depth, panel, bp, bStride, cp, cStride, fresh);
+        continue;
+      }
+      float edge[MR * NR];
+      if (!fresh)
+        for (isize r = 0; r < mr; r++)
+          for (isize q = 0; q < NR; q++) edge[r * NR + q] = q < nr ? cp[r * cStride + q] : 0.0f;
+      any_tile(mr, vectors, depth, panel, bp, bStride, edge, NR, fresh);
+      for (isize r = 0; r < mr; r++)
+        for (isize q = 0; q < nr; q++) cp[r * cStride + q] = edge[r * NR + q];
+    }
+  }
+}
+
+#endif

@@ -1,0 +1,40 @@
+import type { Primitives } from '@lowrank/core';
+import type { Device } from '../device.ts';
+import { opcodes } from '../generated/opcodes.ts';
+
+/** Of `kernels/gemm.h` and `kernels/matmul.c`: how much of A is packed at a time, by each thread alone or by all together. */
+const depth = 256;
+const rowsAlone = 128;
+const rowsTogether = 1024;
+const largestTile = 8;
+
+/** Bytes of scratch that `alone` or `together` needs for packed panels of A. */
+export function packingBytes(threads: number, batch: number, m: number): number {
+  const rows =
+    batch > 1 || m <= rowsAlone
+      ? threads * (rowsAlone + largestTile)
+      : 2 * (Math.min(m, rowsTogether) + largestTile);
+  return rows * depth * Float32Array.BYTES_PER_ELEMENT;
+}
+
+export const matmul =
+  (device: Device): Primitives['matmul'] =>
+  (a, b, spec) => {
+    const { batch, m, n, k } = spec;
+    const c = device.output(batch * m * n);
+    device.run(opcodes.matmul, [
+      device.address(c),
+      device.address(a),
+      device.address(b),
+      device.scratch(packingBytes(device.threads, batch, m)),
+      batch,
+      m,
+      n,
+      k,
+      Number(spec.transposeA),
+      Number(spec.transposeB),
+      Number(spec.batchA),
+      Number(spec.batchB),
+    ]);
+    return c;
+  };
