@@ -225,7 +225,7 @@ export interface FusedKernels {
 }
 
 /** The names of all fused kernels, for manifests, counting wrappers and support tables. */
-export const fusedKernelNames = [
+export const fusedKernelNames: readonly (keyof FusedKernels)[] = [
   'matmulQuantized',
   'gatherQuantized',
   'silu',
@@ -244,9 +244,9 @@ export const fusedKernelNames = [
   'crossEntropyBackward',
   'dropout',
   'adamw',
-] as const satisfies readonly (keyof FusedKernels)[];
+];
 
-export const primitiveNames = [
+export const primitiveNames: readonly (keyof Primitives)[] = [
   'unary',
   'binary',
   'where',
@@ -261,4 +261,4 @@ export const primitiveNames = [
   'concat',
   'cast',
   'accumulate',
-] as const satisfies readonly (keyof Primitives)[];
+];

@@ -1,0 +1,69 @@
+import type { FrozenLayer, Site } from '../adapter/adapter.ts';
+import { add } from '../ops/binary.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { AdapterSlot } from './adapter-slot.ts';
+import { FrozenWeight } from './frozen-weight.ts';
+import { Module, type ForwardPass, type Weight } from './module.ts';
+
+/** A layer with one weight that adapters can sit on. */
+export abstract class Adaptable extends Module {
+  abstract readonly kind: Site['kind'];
+  #weight: Weight;
+  #slots: readonly AdapterSlot[] = [];
+
+  constructor(weight: Weight) {
+    super();
+    this.#weight = weight;
+  }
+
+  abstract get inFeatures(): number;
+  abstract get outFeatures(): number;
+  abstract get bias(): Tensor | undefined;
+  /** x times the weight, without bias. */
+  abstract product(x: Tensor): Tensor;
+
+  get weight(): Weight {
+    return this.#weight;
+  }
+
+  /** Uses another weight from now on; the one before is the caller's to keep or free. */
+  replaceWeight(weight: Weight): Weight {
+    const before = this.#weight;
+    this.#weight = weight;
+    return before;
+  }
+
+  get slots(): readonly AdapterSlot[] {
+    return this.#slots;
+  }
+
+  attach(slot: AdapterSlot): void {
+    this.#slots = [...this.#slots, slot];
+  }
+
+  detach(slot: AdapterSlot): void {
+    this.#slots = this.#slots.filter((other) => other !== slot);
+  }
+
+  /** Adds what the active adapters say to y0 = base(x). */
+  protected adapted(x: Tensor, y0: Tensor, pass: ForwardPass): Tensor {
+    let y = y0;
+    for (const slot of this.#slots) {
+      if (slot.active) y = add(y, slot.delta(x, y0, this.#layer(slot.site), pass));
+    }
+    return y;
+  }
+
+  #layer(site: Site): FrozenLayer {
+    return { ...site, bias: this.bias, product: (x) => this.product(x) };
+  }
+
+  override *weights(): Generator<readonly [string, Weight]> {
+    yield ['weight', this.#weight];
+    if (this.bias !== undefined) yield ['bias', this.bias];
+  }
+}
+
+export function isFrozen(weight: Weight): weight is FrozenWeight {
+  return weight instanceof FrozenWeight;
+}
