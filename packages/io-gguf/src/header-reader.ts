@@ -13,7 +13,7 @@ const longest = 1 << 28;
  */
 export class HeaderReader {
   readonly source: ByteSource;
-  #window: Uint8Array = new Uint8Array(0);
+  #window: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #view: DataView = new DataView(this.#window.buffer);
   #windowStart = 0;
   #cursor = 0;
@@ -78,7 +78,7 @@ export class HeaderReader {
   /** A copy of the next bytes, in memory of its own. */
   bytes(length: number): Uint8Array<ArrayBuffer> {
     const at = this.#advance(length);
-    return this.#window.slice(at, at + length) as Uint8Array<ArrayBuffer>;
+    return this.#window.slice(at, at + length);
   }
 
   /** Whether the next string can be taken without waiting. */

@@ -58,8 +58,23 @@ export type GgufArray = { [T in GgufElementType]: { readonly type: 'array'; read
 /** A metadata value with its type, so that writing what was read gives the same bytes: `{ type: 'f32', value: 16 }`. */
 export type GgufValue = GgufScalar | GgufArray;
 
-/** Element types whose arrays are typed arrays, with their constructors. */
-export const numericArrays = {
+/** The constructors of the arrays that are typed arrays. */
+interface NumericArrays {
+  readonly u8: Uint8ArrayConstructor;
+  readonly i8: Int8ArrayConstructor;
+  readonly u16: Uint16ArrayConstructor;
+  readonly i16: Int16ArrayConstructor;
+  readonly u32: Uint32ArrayConstructor;
+  readonly i32: Int32ArrayConstructor;
+  readonly u64: BigUint64ArrayConstructor;
+  readonly i64: BigInt64ArrayConstructor;
+  readonly f32: Float32ArrayConstructor;
+  readonly f64: Float64ArrayConstructor;
+}
+
+export type GgufNumericType = keyof NumericArrays;
+
+export const numericArrays: NumericArrays = {
   u8: Uint8Array,
   i8: Int8Array,
   u16: Uint16Array,
@@ -70,9 +85,7 @@ export const numericArrays = {
   i64: BigInt64Array,
   f32: Float32Array,
   f64: Float64Array,
-} as const;
-
-export type GgufNumericType = keyof typeof numericArrays;
+};
 
 /** Arrays within arrays: deeper than this is damage, not data. */
 export const deepestArray = 8;

@@ -1,0 +1,56 @@
+import type { FileHandle } from 'node:fs/promises';
+import { messageOf } from './byte-source.ts';
+import { GgufError } from './gguf-error.ts';
+
+/** A write larger than this is done in pieces: the system's calls take at most 2 GiB. */
+const largestWrite = 2 ** 30;
+
+/**
+ * Writes a file that is there whole or not at all, whenever the process dies: under a temporary name in the same folder, synced,
+ * renamed, the folder synced (Node only). On failure the temporary file is removed and what stood there before still stands.
+ * Rejects with `GGUF_IO` where the system refuses, and as `pieces` does.
+ */
+export async function writeAtomically(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  const { open, rename, rm } = await import('node:fs/promises');
+  const { basename, dirname, join } = await import('node:path');
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path).slice(0, 100)}.${crypto.randomUUID()}.tmp`);
+  const guard = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (cause) {
+      throw new GgufError('GGUF_IO', `Could not write ${path}: ${messageOf(cause)}. Check that the folder exists, is writable and has room.`, { value: path, cause });
+    }
+  };
+  const handle = await guard(open(temporary, 'wx'));
+  try {
+    try {
+      for await (const piece of pieces) await guard(writeAll(handle, piece));
+      await guard(handle.sync());
+    } finally {
+      await handle.close();
+    }
+    await guard(rename(temporary, path));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await guard(syncFolder(folder, open));
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await handle.write(bytes, done, Math.min(bytes.length - done, largestWrite))).bytesWritten;
+  }
+}
+
+async function syncFolder(folder: string, open: (path: string, flags: string) => Promise<FileHandle>): Promise<void> {
+  // Windows opens no folders; its renames are journalled.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
