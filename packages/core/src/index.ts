@@ -7,7 +7,8 @@ export * from './blocks/index.ts';
 export * from './errors/core-error.ts';
 export * from './host/arrays.ts';
 export * from './modules/index.ts';
-export * from './numerics/elementary.ts';
+/** `elementary.exp` and so on: host numbers with the same bits on every engine; the tensor operations have the same names. */
+export * as elementary from './numerics/elementary.ts';
 export * from './ops/index.ts';
 export * from './random/dropout-mask.ts';
 export * from './random/philox.ts';
