@@ -14,13 +14,12 @@
   K(binary, "y a b op rank ...") \
   K(where, "y condition a b rank ...") \
   K(fill, "y value length integer") \
-  K(reduce, "y x op outer axis inner") \
-  K(permute, "y x rank ...") \
+  K(reduce, "y x partials op outer axis inner") \
+  K(readStrided, "y x rank ...") \
+  K(writeStrided, "target source rank ...") \
   K(gather, "y table indices rows columns count") \
   K(scatterAdd, "y source indices rows columns count") \
   K(copyRows, "target source rows bytes targetStride sourceStride") \
-  K(slice, "y x rank ...") \
-  K(writeSlice, "target source rank ...") \
   K(cast, "y x length to") \
   K(accumulate, "target source length") \
   K(matmul, "c a b scratch batch m n k transposeA transposeB batchA batchB") \

@@ -22,7 +22,7 @@
  *  - How many threads take part is not fixed: a thread may join late (it then finds phases already over) or never, so
  *    w->index and w->count never divide work, and the result never depends on which thread does a chunk.
  *  - A kernel whose first loops have one chunk wakes nobody: use one chunk where the work is small (about 20 us).
- *    A phase has fewer than 2^21 chunks and a kernel fewer than 2^20 phases; team_range does this by itself.
+ *    A phase has fewer than 2^20 chunks (team_range sees to that by itself) and a kernel fewer than 2^20 phases.
  */
 #ifndef LOWRANK_RUNTIME_H
 #define LOWRANK_RUNTIME_H
@@ -63,7 +63,7 @@ void team_fail(worker *w, double value);
 /* Hands out [*begin, *end) of 0 .. total in pieces of about `grain`, which sets the cost of a chunk (some 20 us). */
 static inline int team_range(worker *w, isize total, isize grain, isize *begin, isize *end) {
   if (grain < 1) grain = 1;
-  if (total / grain >= 1 << 20) grain = total / (1 << 20) + 1;
+  if (total / grain >= 1 << 19) grain = total / (1 << 19) + 1;
   isize c = team_next(w, (total + grain - 1) / grain);
   if (c < 0) return 0;
   *begin = c * grain;

@@ -53,6 +53,7 @@ INLINE i32x16 iset16(i32 x) { return (i32x16)(x); }
 INLINE f32x16 select16(i32x16 mask, f32x16 x, f32x16 y) { return (f32x16)(((i32x16)x & mask) | ((i32x16)y & ~mask)); }
 /* NaN where either is NaN. */
 INLINE f32x16 max16(f32x16 a, f32x16 b) { return select16((a > b) | (a != a), a, b); }
+INLINE isize min16(isize n) { return n < 16 ? n : 16; }
 /* The first n <= 16 elements, the other lanes `rest`; and back. */
 INLINE f32x16 load16_first(const float *p, isize n, float rest) {
   if (n == 16) return load16(p);
@@ -100,8 +101,12 @@ INLINE float sfma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 INLINE vf vfma(vf a, vf b, vf c) { return __builtin_wasm_relaxed_madd_f32x4(a, b, c); }
 INLINE float sfma(float a, float b, float c) { return vfma(vset(a), vset(b), vset(c))[0]; }
 INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) {
-  return (f32x16){.s0123 = vfma(a.s0123, b.s0123, c.s0123), .s4567 = vfma(a.s4567, b.s4567, c.s4567),
-                  .s89ab = vfma(a.s89ab, b.s89ab, c.s89ab), .scdef = vfma(a.scdef, b.scdef, c.scdef)};
+  f32x16 r;
+  r.s0123 = vfma(a.s0123, b.s0123, c.s0123);
+  r.s4567 = vfma(a.s4567, b.s4567, c.s4567);
+  r.s89ab = vfma(a.s89ab, b.s89ab, c.s89ab);
+  r.scdef = vfma(a.scdef, b.scdef, c.scdef);
+  return r;
 }
 #else
 INLINE vf vfma(vf a, vf b, vf c) { return a * b + c; }

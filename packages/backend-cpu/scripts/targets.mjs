@@ -1,0 +1,94 @@
+/** What build-kernels.mjs builds: a target's triple, instruction sets and flags. */
+
+/**
+ * No contraction: sums have the same bits on all targets. What may differ between compilers' defaults is said here.
+ * Kernels use no libc; `-fno-math-errno` lets square roots be instructions.
+ */
+export const commonFlags = [
+  '-std=gnu17',
+  '-O3',
+  '-ffp-contract=off',
+  '-fno-math-errno',
+  '-fno-stack-protector',
+  '-fno-sanitize=undefined',
+  '-fvisibility=hidden',
+  '-fno-strict-aliasing',
+  '-Wall',
+  '-Wextra',
+  '-Wno-psabi',
+  '-Wno-unused-parameter',
+  '-Wno-unused-function',
+];
+
+/** The compiler's own notion of the instruction set: what opcodes it may use in kernels. */
+const x86 = {
+  x86_64_v3: ['-mcpu=x86_64_v3'],
+  x86_64_v4: ['-mcpu=x86_64_v4', '-mprefer-vector-width=512'],
+};
+const arm64 = { neon: [] };
+
+export const addonTargets = {
+  'linux-x64': {
+    triple: 'x86_64-linux-gnu.2.28',
+    instructionSets: x86,
+    flags: ['-fPIC', '-pthread'],
+    linkFlags: [],
+  },
+  'linux-arm64': {
+    triple: 'aarch64-linux-gnu.2.28',
+    instructionSets: arm64,
+    flags: ['-fPIC', '-pthread'],
+    linkFlags: [],
+  },
+  'darwin-x64': {
+    triple: 'x86_64-macos.11.0',
+    instructionSets: x86,
+    flags: ['-fPIC'],
+    linkFlags: ['-Wl,-undefined,dynamic_lookup'],
+  },
+  'darwin-arm64': {
+    triple: 'aarch64-macos.11.0',
+    instructionSets: arm64,
+    flags: ['-fPIC'],
+    linkFlags: ['-Wl,-undefined,dynamic_lookup'],
+  },
+  'win32-x64': {
+    triple: 'x86_64-windows-gnu',
+    instructionSets: x86,
+    flags: [],
+    linkFlags: ['-lsynchronization'],
+    importLibrary: true,
+  },
+};
+
+const wasmFeatures = 'generic+simd128+bulk_memory+nontrapping_fptoint+mutable_globals+sign_ext';
+const wasmLink = [
+  '-nostdlib',
+  '-O3',
+  '-Wl,--no-entry',
+  '-Wl,--import-memory',
+  '-Wl,--export=__stack_pointer',
+  '-Wl,--export=__heap_base',
+  '-Wl,--strip-all',
+  '-Wl,-z,stack-size=65536',
+];
+/** 65,535 pages: zig refuses 4 GiB, and the last page would not fit a 32-bit size anyway. */
+const shared = ['-Wl,--shared-memory', '-Wl,--max-memory=4294901760'];
+
+export const wasmTargets = {
+  relaxed: {
+    describes: 'relaxed SIMD, shared memory',
+    flags: [`-mcpu=${wasmFeatures}+relaxed_simd+atomics`],
+    linkFlags: [...wasmLink, ...shared],
+  },
+  baseline: {
+    describes: 'SIMD, shared memory',
+    flags: [`-mcpu=${wasmFeatures}+atomics`],
+    linkFlags: [...wasmLink, ...shared],
+  },
+  unshared: {
+    describes: 'SIMD, one thread, unshared memory',
+    flags: [`-mcpu=${wasmFeatures}`],
+    linkFlags: [...wasmLink, '-Wl,--max-memory=4294901760'],
+  },
+};
