@@ -1,14 +1,18 @@
 import { defineConfig } from 'vitest/config';
 
 // Tests run on the TypeScript sources: the condition picks each package's `src/index.ts` over its build.
-const conditions = ['@lowrank/source'];
+const conditions = ['@lowrank/source', 'module', 'node', 'development|production'];
 
 export default defineConfig({
   resolve: { conditions },
-  ssr: { resolve: { conditions, externalConditions: conditions } },
+  ssr: { resolve: { conditions, externalConditions: ['@lowrank/source', 'node'] } },
   test: {
     include: ['packages/*/{src,test}/**/*.test.ts', 'e2e/**/*.test.ts', 'examples/*/**/*.test.ts', 'bench/**/*.test.ts'],
     execArgv: ['--conditions=@lowrank/source'],
+    // Each file in a process of its own, since native threads and open devices die with it; two, for engines use threads too.
+    pool: 'forks',
+    maxWorkers: 2,
     testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
