@@ -58,12 +58,22 @@ export abstract class Adaptable extends Module {
     return { ...site, bias: this.bias, product: (x) => this.product(x) };
   }
 
+  override *trainable(): Generator<Tensor> {
+    for (const [, weight] of this.weights()) {
+      if (!isFrozen(weight) && weight.requiresGrad) yield weight;
+    }
+    for (const slot of this.#slots) {
+      if (slot.active) yield* Object.values(slot.state.params);
+    }
+  }
+
   override *weights(): Generator<readonly [string, Weight]> {
     yield ['weight', this.#weight];
     if (this.bias !== undefined) yield ['bias', this.bias];
   }
 }
 
+/** Whether a weight is a frozen one. */
 export function isFrozen(weight: Weight): weight is FrozenWeight {
   return weight instanceof FrozenWeight;
 }

@@ -30,6 +30,11 @@ export abstract class Module {
     return [];
   }
 
+  /** The tensors of this part alone that a gradient flows to, adapters' included. */
+  trainable(): Iterable<Tensor> {
+    return [];
+  }
+
   /** Every part below, and this one under the empty path. A path is names joined by dots. */
   *modules(prefix = ''): Generator<readonly [string, Module]> {
     yield [prefix, this];

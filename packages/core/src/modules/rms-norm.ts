@@ -17,6 +17,10 @@ export class RmsNorm extends Module {
     return rmsNorm(x, this.weight, this.epsilon);
   }
 
+  override trainable(): Iterable<Tensor> {
+    return this.weight.requiresGrad ? [this.weight] : [];
+  }
+
   override weights(): Iterable<readonly [string, Weight]> {
     return [['weight', this.weight]];
   }

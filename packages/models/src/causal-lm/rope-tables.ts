@@ -1,4 +1,4 @@
-import { cos, exp, keep, log, sin, tensor, type Backend, type Tensor } from '@lowrank/core';
+import { elementary, keep, tensor, type Backend, type Tensor } from '@lowrank/core';
 import type { CausalLmConfig } from './config.ts';
 
 /**
@@ -18,7 +18,7 @@ export class RopeTables {
     this.#limit = contextLength;
     this.#frequencies = Float64Array.from(
       { length: ropeDimensions / 2 },
-      (_, i) => exp((-2 * i * log(ropeBase)) / ropeDimensions) / ropeScale / (factors?.[i] ?? 1),
+      (_, i) => elementary.exp((-2 * i * elementary.log(ropeBase)) / ropeDimensions) / ropeScale / (factors?.[i] ?? 1),
     );
   }
 
@@ -27,7 +27,7 @@ export class RopeTables {
     if (this.#tables === undefined || this.#tables.rows < positions) {
       const rows = Math.max(positions, Math.min(this.#limit, Math.max(512, 2 * (this.#tables?.rows ?? 0))));
       this.dispose();
-      this.#tables = { rows, cos: this.#table(rows, cos), sin: this.#table(rows, sin) };
+      this.#tables = { rows, cos: this.#table(rows, elementary.cos), sin: this.#table(rows, elementary.sin) };
     }
     return this.#tables;
   }
