@@ -1,4 +1,4 @@
-import { Template } from '@huggingface/jinja';
+import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { ModelsError } from '../models-error.ts';
 import { strftime } from './fixed-date.ts';
 import type { ChatMessage } from './message.ts';
@@ -28,21 +28,24 @@ export function renderChat(
   messages: readonly ChatMessage[],
   { addGenerationPrompt = false }: { readonly addGenerationPrompt?: boolean } = {},
 ): string {
-  let parsed: Template;
+  let program: Program;
   try {
-    parsed = parse(template.source);
+    program = parsed(template.source);
   } catch (cause) {
     throw new ModelsError('MODELS_CHAT_TEMPLATE', `the model's chat template is not valid Jinja: ${messageOf(cause)}`, { cause });
   }
   try {
-    return parsed.render({
+    const environment = new Environment();
+    const variables = {
+      ...globals(template.date ?? DEFAULT_DATE),
       messages: messages.map(({ role, content }) => ({ role, content })),
       add_generation_prompt: addGenerationPrompt,
       bos_token: template.bosToken ?? '',
       eos_token: template.eosToken ?? '',
-      strftime_now: (format: string) => strftime(template.date ?? DEFAULT_DATE, format),
       ...template.variables,
-    });
+    };
+    for (const [name, value] of Object.entries(variables)) environment.set(name, value);
+    return String(new Interpreter(environment).run(program).value);
   } catch (cause) {
     throw new ModelsError(
       'MODELS_CHAT_TEMPLATE',
@@ -52,17 +55,43 @@ export function renderChat(
   }
 }
 
-/** Templates are few and rendered for every example: the last ones are kept parsed. */
-const parsedTemplates = new Map<string, Template>();
+/** What Hugging Face's chat templates may call; the library's own set has today's date in it. */
+function globals(date: Date): Record<string, unknown> {
+  return {
+    true: true,
+    false: false,
+    none: null,
+    True: true,
+    False: false,
+    None: null,
+    range: (start: number, stop?: number, step = 1) => range(stop === undefined ? 0 : start, stop ?? start, step),
+    strftime_now: (format: string) => strftime(date, format),
+    raise_exception: (message: string) => {
+      throw new Error(message);
+    },
+  };
+}
 
-function parse(source: string): Template {
-  let parsed = parsedTemplates.get(source);
-  if (parsed === undefined) {
-    parsed = new Template(source);
+function range(start: number, stop: number, step: number): number[] {
+  const numbers: number[] = [];
+  if (step === 0) throw new Error('range() with step 0');
+  for (let i = start; step > 0 ? i < stop : i > stop; i += step) numbers.push(i);
+  return numbers;
+}
+
+type Program = ReturnType<typeof parse>;
+
+/** Templates are few and rendered for every example: the last ones are kept parsed. */
+const parsedTemplates = new Map<string, Program>();
+
+function parsed(source: string): Program {
+  let program = parsedTemplates.get(source);
+  if (program === undefined) {
+    program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
     if (parsedTemplates.size >= 8) parsedTemplates.clear();
-    parsedTemplates.set(source, parsed);
+    parsedTemplates.set(source, program);
   }
-  return parsed;
+  return program;
 }
 
 function messageOf(cause: unknown): string {
