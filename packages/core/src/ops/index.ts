@@ -6,6 +6,7 @@ export { checkpoint } from './checkpoint.ts';
 export { concat } from './concat.ts';
 export { crossEntropy } from './cross-entropy.ts';
 export { dropout, type DropoutOptions } from './dropout.ts';
+export { eagerGradient } from './eager-gradient.ts';
 export { gather } from './gather.ts';
 export { matmul, type MatmulOptions } from './matmul.ts';
 export { permute, transpose } from './permute.ts';

@@ -75,6 +75,11 @@ export class CausalLm extends Module {
     return this.#head;
   }
 
+  /** The last norm, before the head. */
+  get norm(): RmsNorm {
+    return this.#trunk.norm;
+  }
+
   /** Hidden states before the last norm: [tokens, hiddenSize]. Every sequence starts here: nothing is cached. */
   hidden(batch: SequenceBatch, options: ForwardOptions = {}): Tensor {
     return this.#run(batch, ownSegments(batch.lengths), options);

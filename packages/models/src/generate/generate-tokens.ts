@@ -1,0 +1,101 @@
+import { gather, noGrad, scope, type Tensor } from '@lowrank/core';
+import type { CausalLm } from '../causal-lm/causal-lm.ts';
+import { KvCache } from '../causal-lm/kv-cache.ts';
+import { indexTensor, type SequenceBatch } from '../causal-lm/sequences.ts';
+import { ModelsError } from '../models-error.ts';
+import { checkSampling, Sampler, type SamplingOptions } from './sampler.ts';
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Most new tokens per sequence. Default 256. */
+  readonly maxTokens?: number;
+  /** Ids that end a sequence; they are not given out. */
+  readonly stopIds?: readonly number[];
+  readonly signal?: AbortSignal;
+}
+
+/** One new token of one of the prompts. */
+export interface GeneratedToken {
+  /** Which prompt it continues. */
+  readonly sequence: number;
+  readonly id: number;
+}
+
+/**
+ * Continues prompts, all in one batch, and gives each token as it comes. A sequence ends at a stop id, at `maxTokens`
+ * or at the model's context length. Prompts of different lengths need no padding.
+ */
+export async function* generateTokens(
+  model: CausalLm,
+  prompts: readonly Int32Array[],
+  options: GenerateOptions = {},
+): AsyncGenerator<GeneratedToken> {
+  const { maxTokens = 256, stopIds = [], signal } = options;
+  checkSampling(options);
+  const { contextLength } = model.config;
+  const longest = Math.max(0, ...prompts.map((prompt) => prompt.length));
+  for (const prompt of prompts) checkPrompt(prompt, model);
+  if (prompts.length === 0 || maxTokens < 1) return;
+  const cache = new KvCache(model.backend, model.config, prompts.length, Math.min(contextLength, longest + maxTokens));
+  try {
+    const samplers = prompts.map((_, i) => new Sampler(options, i));
+    const given = prompts.map(() => 0);
+    let active = prompts.map((prompt, sequence) => ({ sequence, ids: prompt }));
+    while (active.length > 0) {
+      signal?.throwIfAborted();
+      const rows = await lastLogits(model, cache, active);
+      const next: typeof active = [];
+      for (const [row, { sequence }] of active.entries()) {
+        const id = samplers[sequence]!.pick(rows[row]!);
+        if (stopIds.includes(id)) continue;
+        yield { sequence, id };
+        given[sequence]!++;
+        const room = cache.lengths[sequence]! < cache.capacity;
+        if (given[sequence]! < maxTokens && room) next.push({ sequence, ids: Int32Array.of(id) });
+      }
+      active = next;
+    }
+  } finally {
+    cache.dispose();
+  }
+}
+
+/** Logits behind each sequence's last new token. */
+async function lastLogits(
+  model: CausalLm,
+  cache: KvCache,
+  active: readonly { readonly sequence: number; readonly ids: Int32Array }[],
+): Promise<(Float32Array | Float64Array)[]> {
+  const batch = continuation(cache, active);
+  const ends: number[] = [];
+  batch.lengths.reduce((end, length) => (ends.push(end + length - 1), end + length), 0);
+  const logits: Tensor = scope(() =>
+    noGrad(() => {
+      const hidden = model.extend(batch, cache, active.map(({ sequence }) => sequence));
+      return model.logits(gather(hidden, indexTensor(model.backend, Int32Array.from(ends))));
+    }),
+  );
+  const values = (await logits.data()) as Float32Array | Float64Array;
+  logits.dispose();
+  const width = model.config.vocabularySize;
+  return active.map((_, row) => values.subarray(row * width, (row + 1) * width));
+}
+
+function continuation(cache: KvCache, active: readonly { readonly sequence: number; readonly ids: Int32Array }[]): SequenceBatch {
+  const { lengths } = cache;
+  return {
+    ids: Int32Array.from(active.flatMap(({ ids }) => [...ids])),
+    positions: Int32Array.from(active.flatMap(({ sequence, ids }) => Array.from(ids, (_, i) => lengths[sequence]! + i))),
+    lengths: active.map(({ ids }) => ids.length),
+  };
+}
+
+function checkPrompt(prompt: Int32Array, { config }: CausalLm): void {
+  if (prompt.length === 0) throw new ModelsError('MODELS_ARGUMENT', 'generate: a prompt has no tokens; give at least one');
+  if (prompt.length > config.contextLength) {
+    throw new ModelsError('MODELS_ARGUMENT', `generate: a prompt of ${prompt.length} tokens does not fit the model's context of ${config.contextLength}`, { value: prompt.length });
+  }
+  const stray = prompt.find((id) => id < 0 || id >= config.vocabularySize);
+  if (stray !== undefined) {
+    throw new ModelsError('MODELS_ARGUMENT', `generate: ${stray} is not a token id of this model (0 to ${config.vocabularySize - 1})`, { value: stray });
+  }
+}
