@@ -1,4 +1,5 @@
 export * from './adapter/adapter.ts';
+export * from './adapter/config-fields.ts';
 export * from './adapter/host-weight.ts';
 export * from './adapter/targets.ts';
 export * from './backend/backend.ts';

@@ -1,0 +1,42 @@
+import { AdapterError, decodeArray, type AdapterFiles, type HostArray, type HostState } from '@lowrank/core';
+import { parseLoraConfig, type LoraConfig } from './config.ts';
+import { pairOf } from './merge.ts';
+
+/**
+ * LoRA as llama.cpp has it, which scales by alpha / rank and knows no other rule. A and B go as they are, with one
+ * exception: for rsLoRA, sqrt(rank) is multiplied into B (in float64, rounded once: exact for ranks 1, 4, 16, 64), so that
+ * (alpha / rank) B' A = (alpha / sqrt(rank)) B A and all layers keep the one alpha that the file can hold. Read back it is
+ * plain LoRA: that it was rsLoRA is not in the file.
+ */
+export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported: string }> = {
+  toPair(state, config, site) {
+    const { a, b } = pairOf(state, config, site);
+    const factor = config.useRslora ? Math.sqrt(config.rank) : 1;
+    return {
+      alpha: config.alpha,
+      a: f32(Float32Array.from(a), [config.rank, site.inFeatures]),
+      b: f32(Float32Array.from(b, (value) => value * factor), [site.outFeatures, config.rank]),
+    };
+  },
+
+  fromPair({ alpha, a, b }, site): { state: HostState; config: LoraConfig } {
+    const rank = a.shape[0] ?? 0;
+    checkShape(a, [rank, site.inFeatures], `${site.path}.lora_a`);
+    checkShape(b, [site.outFeatures, rank], `${site.path}.lora_b`);
+    // llama.cpp takes alpha 0 for "no scaling": scale 1.
+    const config = parseLoraConfig({ rank, alpha: alpha === 0 ? rank : alpha, targetModules: [site.path] });
+    return { state: { params: { A: f32(decodeArray(a), a.shape), B: f32(decodeArray(b), b.shape) }, buffers: {} }, config };
+  },
+};
+
+function f32(data: Float32Array, shape: readonly number[]): HostArray {
+  return { format: 'f32', shape: [...shape], data };
+}
+
+function checkShape(array: HostArray, [rows, columns]: readonly [number, number], path: string): void {
+  const { shape } = array;
+  if (shape.length !== 2 || shape[0] !== rows || shape[1] !== columns) {
+    throw new AdapterError('ADAPTER_STATE', `lora: the tensor ${path} is [${shape.join(', ')}]; [${rows}, ${columns}] is needed`, { path, value: shape });
+  }
+}
+

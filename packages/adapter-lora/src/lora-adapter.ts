@@ -1,0 +1,29 @@
+import { ADAPTER_INTERFACE_VERSION, tensor, type Adapter } from '@lowrank/core';
+import { loraScale, parseLoraConfig, type LoraConfig } from './config.ts';
+import { loraDelta } from './delta.ts';
+import { ggufFiles } from './gguf-files.ts';
+import { initialPair } from './init.ts';
+import { mergeLora } from './merge.ts';
+import { peftFiles } from './peft-files.ts';
+
+/** y = y0 + s B (A dropout(x)). */
+export const loraAdapter: Adapter<LoraConfig> = {
+  type: 'lora',
+  interfaceVersion: ADAPTER_INTERFACE_VERSION,
+  parseConfig: parseLoraConfig,
+
+  setup(site, _original, config, { backend, random }) {
+    const { a, b } = initialPair(site, config, random);
+    const A = tensor(backend, a, [config.rank, site.inFeatures]);
+    const B = tensor(backend, b, [site.outFeatures, config.rank]);
+    return Promise.resolve({ params: { A, B }, buffers: {} });
+  },
+
+  delta(x, _y0, base, { params }, config, context) {
+    const input = base.kind === 'embedding' || config.dropout === 0 ? x : context.dropout(x, config.dropout);
+    return loraDelta(input, { A: params['A']!, B: params['B']!, scale: loraScale(config) });
+  },
+
+  merge: mergeLora,
+  files: { gguf: ggufFiles, peft: peftFiles },
+};
