@@ -71,16 +71,23 @@ export default {
     },
     {
       name: 'browser-clean',
-      comment: 'core, conformance and the adapters run in browsers: a Node module is imported dynamically or not at all.',
+      comment:
+        'core, conformance and the adapters run in browsers: a Node module is imported dynamically or not at all.',
       severity: 'error',
-      from: { path: '^packages/(core|conformance|adapter-[^/]+)/src/', pathNot: ['[.]test[.]ts$', '/node/', '[./-]node[.]ts$'] },
+      from: {
+        path: '^packages/(core|conformance|adapter-[^/]+)/src/',
+        pathNot: ['[.]test[.]ts$', '/node/', '[./-]node[.]ts$'],
+      },
       to: { dependencyTypes: ['core'], dynamic: false },
     },
     {
       name: 'node-files-dynamically',
       comment: 'Files for Node alone (node.ts, *.node.ts, node/) are reached from the rest by dynamic imports.',
       severity: 'error',
-      from: { path: '^packages/(core|conformance|adapter-[^/]+)/src/', pathNot: ['[.]test[.]ts$', '/node/', '[./-]node[.]ts$'] },
+      from: {
+        path: '^packages/(core|conformance|adapter-[^/]+)/src/',
+        pathNot: ['[.]test[.]ts$', '/node/', '[./-]node[.]ts$'],
+      },
       to: { path: ['/node/', '[./-]node[.]ts$'], dynamic: false, dependencyTypesNot: ['type-only'] },
     },
     {

@@ -7,7 +7,12 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['@lowrank/source', 'node'] } },
   test: {
-    include: ['packages/*/{src,test}/**/*.test.ts', 'e2e/**/*.test.ts', 'examples/*/**/*.test.ts', 'bench/**/*.test.ts'],
+    include: [
+      'packages/*/{src,test}/**/*.test.ts',
+      'e2e/**/*.test.ts',
+      'examples/*/**/*.test.ts',
+      'bench/**/*.test.ts',
+    ],
     execArgv: ['--conditions=@lowrank/source'],
     // Each file in a process of its own, since native threads and open devices die with it; two, for engines use threads too.
     pool: 'forks',

@@ -6,7 +6,9 @@ import { collect } from './setup/stage.mjs';
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !steps.some((step) => step.name === name));
 if (unknown.length > 0) {
-  process.stderr.write(`check: unknown step ${unknown.join(', ')}; there are ${steps.map(({ name }) => name).join(', ')}\n`);
+  process.stderr.write(
+    `check: unknown step ${unknown.join(', ')}; there are ${steps.map(({ name }) => name).join(', ')}\n`,
+  );
   process.exit(2);
 }
 
@@ -14,9 +16,11 @@ const failed = [];
 const chosen = steps.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 for (const step of chosen) {
   const start = performance.now();
-  const { code, output } = await collect(step.file ?? process.execPath, step.args);
+  const { code, output } = await collect(process.execPath, step.args);
   const seconds = `${((performance.now() - start) / 1000).toFixed(1)} s`;
-  process.stdout.write(`${code === 0 ? 'ok    ' : 'FAILED'} ${step.name.padEnd(10)} ${seconds.padStart(7)}  ${step.says}\n`);
+  process.stdout.write(
+    `${code === 0 ? 'ok    ' : 'FAILED'} ${step.name.padEnd(10)} ${seconds.padStart(7)}  ${step.says}\n`,
+  );
   if (code !== 0) {
     failed.push(step.name);
     process.stdout.write(`${output.trim()}\n\n`);

@@ -5,8 +5,7 @@ import { root } from '../setup/stage.mjs';
  * @typedef {object} Step
  * @property {string} name
  * @property {string} says what holds when it passes
- * @property {string} [file] the program; Node where left out
- * @property {string[]} args
+ * @property {string[]} args of Node
  */
 
 /** @param {string} name */
@@ -14,11 +13,19 @@ const bin = (name) => join(root, 'node_modules', '.bin', name);
 
 /** @type {Step[]} */
 export const steps = [
+  { name: 'format', says: 'oxfmt has nothing to change', args: [bin('oxfmt'), '--list-different'] },
   { name: 'types', says: 'TypeScript, strict, over everything', args: [bin('tsc'), '-p', 'tsconfig.json'] },
   { name: 'lint', says: 'no warnings', args: [bin('oxlint')] },
   {
     name: 'imports',
-    says: 'no circular imports; core knows no plugin, plugins know only core',
+    says: 'no circular imports; core knows no plugin, plugins know core alone',
     args: ['scripts/check/imports-cli.mjs'],
   },
+  {
+    name: 'build',
+    says: 'every package compiles on its own',
+    args: [bin('turbo'), 'run', 'build', '--output-logs=errors-only', '--log-order=grouped', '--no-color'],
+  },
+  { name: 'packages', says: 'publint and attw on what would be published', args: ['scripts/check/tarballs.mjs'] },
+  { name: 'changesets', says: 'every package says what is new', args: ['scripts/check/changesets.mjs'] },
 ];
