@@ -29,7 +29,7 @@ static void strip(const product *p, const float *apack, isize i, isize rows, isi
   matrix b = at(p->b, k, j);
   float *c = p->c + i * p->n + j;
   /* Few rows do not pay for a copy of what lies in order already. */
-  if (b.columnStride == 1 && rows <= 2 * MR && columns % NR == 0) {
+  if (b.columnStride == 1 && rows <= 2 * MR && columns % VL == 0) {
     multiply(apack, b.data, NR, b.rowStride, c, p->n, rows, columns, depth, k == 0);
     return;
   }
