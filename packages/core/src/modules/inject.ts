@@ -96,11 +96,14 @@ export class InjectedAdapter {
     for (const [target, source] of writes) overwrite(target, source);
   }
 
-  /** The weight that base and adapter make together at each site, in turn: one decoded layer at a time. */
-  async *mergedWeights(): AsyncGenerator<readonly [Site, HostWeight]> {
-    for (const { layer, slot, original } of this.#placed) {
-      yield [slot.site, await mergedWeight(slot, originalOf(original ?? layer.weight))];
-    }
+  /**
+   * The weight that base and adapter make together at one site, decoded.
+   * @throws CoreError CORE_ARGUMENT when the adapter is not there; AdapterError when it cannot be merged.
+   */
+  async mergedWeight(path: string): Promise<HostWeight> {
+    const place = this.#placed.find(({ slot }) => slot.site.path === path);
+    if (place === undefined) throw new CoreError('CORE_ARGUMENT', `the adapter '${this.name}' does not sit on ${path}`, { value: path });
+    return mergedWeight(place.slot, originalOf(place.original ?? place.layer.weight));
   }
 
   /** Puts the merged weights in the layers' place; `unmerge` brings back the ones before, bit for bit. */
@@ -184,6 +187,11 @@ async function settle(place: Placed): Promise<void> {
     place.original = layer.replaceWeight(new FrozenWeight(layer.weight.backend, { format: 'f32', shape, data: await slot.state.base.values() }));
   }
   layer.attach(slot);
+}
+
+/** Every place in a model where an adapter can sit. */
+export function adapterSites(model: Module): Site[] {
+  return adaptableLayers(model).map(({ site }) => site);
 }
 
 function adaptableLayers(model: Module): { site: Site; layer: Adaptable }[] {
