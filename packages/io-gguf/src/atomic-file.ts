@@ -28,11 +28,12 @@ export async function writeAtomically(path: string, pieces: AsyncIterable<Uint8A
       for await (const piece of pieces) await guard(writeAll(handle, piece));
       await guard(handle.sync());
     } finally {
-      await handle.close();
+      await guard(handle.close());
     }
     await guard(rename(temporary, path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    // Where even this fails, the first error is still the one to tell.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
   await guard(syncFolder(folder, open));
@@ -44,13 +45,17 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
+/** Some systems open or sync no folders: Windows, network file systems, folders that may be written but not listed. */
+const unsyncable: ReadonlySet<string | undefined> = new Set(['EACCES', 'EPERM', 'EISDIR', 'EINVAL', 'ENOTSUP']);
+
 async function syncFolder(folder: string, open: (path: string, flags: string) => Promise<FileHandle>): Promise<void> {
-  // Windows opens no folders; its renames are journalled.
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
+  let handle: FileHandle | undefined;
   try {
+    handle = await open(folder, 'r');
     await handle.sync();
+  } catch (error) {
+    if (!unsyncable.has((error as NodeJS.ErrnoException).code)) throw error;
   } finally {
-    await handle.close();
+    await handle?.close();
   }
 }

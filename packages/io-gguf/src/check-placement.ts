@@ -1,6 +1,6 @@
 import type { ByteSource } from './byte-source.ts';
 import { GgufError } from './gguf-error.ts';
-import type { GgufTensorInfo } from './read-header.ts';
+import type { GgufTensorInfo } from './tensor-info.ts';
 
 /** Checks that every tensor's data lie aligned, inside the file and over nobody else's. */
 export function checkPlacement(tensors: readonly GgufTensorInfo[], dataStart: number, alignment: number, source: ByteSource): void {

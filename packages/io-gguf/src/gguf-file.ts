@@ -5,8 +5,9 @@ import { GgufError } from './gguf-error.ts';
 import { ggmlType } from './ggml-types.ts';
 import type { GgmlType } from './ggml-types.ts';
 import type { GgufMetadata } from './metadata.ts';
-import type { GgufHeader, GgufTensorInfo } from './read-header.ts';
+import type { GgufHeader } from './read-header.ts';
 import { readHeader } from './read-header.ts';
+import type { GgufTensorInfo } from './tensor-info.ts';
 
 /**
  * Opens a GGUF of version 2 or 3: reads and checks its header by ranges, and none of its tensors.

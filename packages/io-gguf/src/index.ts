@@ -8,6 +8,6 @@ export { GgufFile, openGguf } from './gguf-file.ts';
 export { encodeLoraGguf, readLoraGguf, writeLoraGguf } from './lora-gguf.ts';
 export type { LoraGguf, LoraPair } from './lora-gguf.ts';
 export { GgufMetadata } from './metadata.ts';
-export type { GgufTensorInfo } from './read-header.ts';
+export type { GgufTensorInfo } from './tensor-info.ts';
 export type { GgufArray, GgufArrays, GgufElementType, GgufScalar, GgufScalars, GgufScalarType, GgufValue, GgufValueType } from './value.ts';
 export { encodeGguf, writeGguf } from './write-gguf.ts';

@@ -4,7 +4,7 @@ import { pairsOf } from './file-layout.ts';
 import { GgufError } from './gguf-error.ts';
 import type { GgufFile } from './gguf-file.ts';
 import { GgufMetadata } from './metadata.ts';
-import type { GgufTensorInfo } from './read-header.ts';
+import type { GgufTensorInfo } from './tensor-info.ts';
 import { encodeGguf, writeGguf } from './write-gguf.ts';
 
 /**

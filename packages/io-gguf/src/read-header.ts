@@ -1,4 +1,3 @@
-import type { ArrayFormat } from '@lowrank/core';
 import type { ByteSource } from './byte-source.ts';
 import { checkPlacement } from './check-placement.ts';
 import { GgufError } from './gguf-error.ts';
@@ -6,23 +5,7 @@ import { ggmlType } from './ggml-types.ts';
 import { HeaderReader } from './header-reader.ts';
 import { GgufMetadata } from './metadata.ts';
 import { readValue } from './read-value.ts';
-
-/** What a file says of one of its tensors. */
-export interface GgufTensorInfo {
-  readonly name: string;
-  /** ggml's name of the type in lower case (`q4_1`), or `type 99` where it is unknown. */
-  readonly type: string;
-  /** ggml's number of the type. */
-  readonly typeId: number;
-  /** The type as an array format, where lowrank can read it. */
-  readonly format: ArrayFormat | undefined;
-  /** Row-major, outermost axis first: ggml's `ne`, reversed. */
-  readonly shape: readonly number[];
-  /** Where its data start, from the start of the file. */
-  readonly offset: number;
-  /** Bytes of its data; undefined where the type is unknown. */
-  readonly byteLength: number | undefined;
-}
+import type { GgufTensorInfo } from './tensor-info.ts';
 
 export interface GgufHeader {
   readonly version: 2 | 3;

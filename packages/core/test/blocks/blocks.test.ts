@@ -79,6 +79,20 @@ describe('encodeArray', () => {
     );
   });
 
+  test('f16 decodes every bit pattern to its value, and encodes it back', () => {
+    const patterns = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
+    const decoded = decodeArray({ format: 'f16', shape: [65536], data: new Uint8Array(patterns.buffer) });
+    const expected = Float32Array.from(patterns, (bits) => {
+      const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+      if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+      return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+    });
+    expect(decoded).toEqual(expected);
+    const quiet = patterns.map((bits) => ((bits & 0x7fff) > 0x7c00 ? 0x7e00 : bits));
+    const encoded = new Uint16Array((encodeArray(decoded, [65536], 'f16').data as Uint8Array<ArrayBuffer>).buffer);
+    expect(encoded.map((bits) => ((bits & 0x7fff) > 0x7c00 ? 0x7e00 : bits))).toEqual(quiet);
+  });
+
   test.each(['f16', 'bf16'] as const)('%s carries infinities and NaN', (format) => {
     const decoded = decodeArray(encodeArray(Float32Array.of(Infinity, -Infinity, NaN, -0), [4], format));
     expect([...decoded]).toEqual([Infinity, -Infinity, NaN, -0]);
