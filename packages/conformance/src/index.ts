@@ -1,2 +1,10 @@
+export { backendConformance } from './backend/backend-conformance.ts';
+export type { BackendConformanceOptions } from './backend/backend-conformance.ts';
+export type { Errors } from './backend/compare.ts';
+export { summary } from './backend/report.ts';
+export type { KernelReport, Mode, Report } from './backend/report.ts';
+export { ConformanceError } from './conformance-error.ts';
+export type { ConformanceErrorCode } from './conformance-error.ts';
 export { reference } from './reference/reference.ts';
 export type { ReferenceOptions } from './reference/reference.ts';
+export type { Runner } from './runner.ts';

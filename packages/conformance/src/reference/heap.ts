@@ -8,7 +8,10 @@ import type { BlockFormat, DType, MemoryUse, Storage } from '@lowrank/core';
 /** Numbers as the reference computes with them: `f32` operands are held in float64. */
 type Numbers = Float64Array | Int32Array;
 
-/** A block-quantized matrix: its bytes as uploaded, and what they decode to. */
+/** Largest single storage. */
+export const maxStorageBytes: number = 2 ** 32;
+
+/** A block-quantized matrix: its bytes as uploaded. */
 export interface Blocks {
   readonly format: BlockFormat;
   readonly rows: number;
@@ -172,6 +175,10 @@ export function sizeOf(kernel: string, name: string, shape: readonly number[]): 
       throw refuse(kernel, `${name} [${shape.join(', ')}] must be non-negative integers`, shape);
     }
     size *= length;
+  }
+  if (size * Float64Array.BYTES_PER_ELEMENT > maxStorageBytes) {
+    const message = `${kernel}: ${name} [${shape.join(', ')}] is beyond supports.maxStorageBytes, ${maxStorageBytes}; split it`;
+    throw new BackendError('BACKEND_OUT_OF_MEMORY', message, { kernel, value: shape });
   }
   return size;
 }

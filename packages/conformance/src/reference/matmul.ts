@@ -43,7 +43,11 @@ function multiplyInto(
         s2 += factor * b[b2 + p]!;
         s3 += factor * b[b3 + p]!;
       }
-      out.set([s0, s1, s2, s3], row * n + column);
+      const to = row * n + column;
+      out[to] = s0;
+      out[to + 1] = s1;
+      out[to + 2] = s2;
+      out[to + 3] = s3;
     }
     for (let column = wide; column < n; column++) {
       let sum = 0;

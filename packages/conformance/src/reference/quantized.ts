@@ -1,5 +1,5 @@
 /** Products with, and rows of, a block-quantized matrix; its values are what core's block formats decode to. */
-import { decodeRows } from './blocks.ts';
+import { decodeRows } from '@lowrank/core';
 import type { QuantizedMatmulSpec } from '@lowrank/core';
 import type { Blocks } from './heap.ts';
 

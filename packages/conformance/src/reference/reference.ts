@@ -2,24 +2,23 @@
  * The float64 reference backend: what every other backend is judged by. Each kernel is its definition, in plain loops;
  * every call is checked strictly.
  */
-import { BACKEND_INTERFACE_VERSION, BackendError } from '@lowrank/core';
+import { BACKEND_INTERFACE_VERSION, BackendError, blockFormats, rowLayout } from '@lowrank/core';
 import type { Backend, BlockFormat, FusedKernels, Primitives } from '@lowrank/core';
-import { blockFormats, rowLayout } from './blocks.ts';
 import { fused } from './fused.ts';
-import { Heap, refuse } from './heap.ts';
+import { Heap, maxStorageBytes, refuse } from './heap.ts';
 import { primitives } from './primitives.ts';
 
 export interface ReferenceOptions {
   /** Offer the fused kernels. With `false` core composes everything from primitives. Default true. */
   readonly fused?: boolean;
-  /** Block formats to keep as blocks. Default: all that core decodes. */
+  /** Block formats to keep as blocks. Default: all that core decodes; none without fused kernels, as they are what multiplies with blocks. */
   readonly blockFormats?: readonly BlockFormat[];
 }
 
 /** Makes a backend named 'reference' of precision 'f64'. Its kernels run at once; `read` and `sync` only look asynchronous. */
 export async function reference(options: ReferenceOptions = {}): Promise<Backend> {
   const heap = new Heap();
-  const formats = options.blockFormats ?? (Object.keys(blockFormats) as BlockFormat[]);
+  const formats = options.blockFormats ?? (options.fused === false ? [] : (Object.keys(blockFormats) as BlockFormat[]));
   const backend: Backend = {
     name: 'reference',
     interfaceVersion: BACKEND_INTERFACE_VERSION,
@@ -29,7 +28,7 @@ export async function reference(options: ReferenceOptions = {}): Promise<Backend
       fusedMultiplyAdd: false,
       deterministic: true,
       nonFinite: true,
-      maxStorageBytes: 2 ** 32,
+      maxStorageBytes,
     },
     kernels: guardMemory(heap, options.fused === false ? primitives(heap) : { ...primitives(heap), ...fused(heap) }),
 

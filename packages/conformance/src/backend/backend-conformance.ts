@@ -1,0 +1,136 @@
+import type { Backend } from '@lowrank/core';
+import { demand } from '../conformance-error.ts';
+import { reference as makeReference } from '../reference/reference.ts';
+import type { Runner } from '../runner.ts';
+import { byKernel } from './case.ts';
+import type { Case, GradientCase } from './case.ts';
+import { gradientCases, kernelCases } from './cases/index.ts';
+import { determinismRules } from './determinism-rules.ts';
+import { manifestRules } from './manifest-rules.ts';
+import { emptyReport, record } from './report.ts';
+import type { Mode, Report } from './report.ts';
+import type { Rule } from './rules.ts';
+import { excuse, runCase } from './run-case.ts';
+import { runGradient } from './run-gradient.ts';
+import { storageRules } from './storage-rules.ts';
+
+export interface BackendConformanceOptions {
+  /** What to run. Default: both, and the rules of storage and manifest. */
+  readonly modes?: readonly Mode[];
+  /** Called when the last test is done: print `summary(report)`. */
+  readonly onReport?: (report: Report) => void;
+}
+
+/**
+ * Defines the tests of a backend: every kernel against the float64 reference, every gradient against central
+ * differences, and the rules of storage, order and memory. `factory` makes a fresh backend; the suite disposes of it.
+ * A case is left out only where the manifest (`supports`, `kernels`) says so. The report fills while the tests run.
+ */
+export function backendConformance(
+  runner: Runner,
+  factory: () => Promise<Backend>,
+  options: BackendConformanceOptions = {},
+): Report {
+  const report = emptyReport();
+  const modes = options.modes ?? ['test', 'grad'];
+  const shared = lazily(async () => ({ backend: await factory(), reference: await makeReference() }));
+
+  runner.describe('backend conformance', () => {
+    runner.describe('rules', () => {
+      for (const rule of [...manifestRules, ...storageRules, ...determinismRules]) {
+        runner.it(rule.name, () => runRule(rule, factory, report));
+      }
+    });
+    if (modes.includes('test')) {
+      describeKernels(runner, 'against float64', allCases(), async (row: Case) => {
+        const { backend, reference } = await shared.get();
+        await judge(report, 'test', backend, row, () => runCase(backend, reference, row));
+      });
+    }
+    if (modes.includes('grad')) {
+      describeKernels(runner, 'against central differences', gradientCases(), async (row: GradientCase) => {
+        const { backend, reference } = await shared.get();
+        await judge(report, 'grad', backend, row, () => runGradient(backend, reference, row));
+      });
+    }
+    runner.it('leaves nothing behind', async () => {
+      const { backend } = await shared.get();
+      report.backend = backend.name;
+      await backend.sync();
+      const { liveBytes, liveStorages } = backend.memory();
+      const clean = liveBytes === 0 && liveStorages === 0;
+      await backend.dispose();
+      const failures = [...report.kernels.test.values(), ...report.kernels.grad.values()].some((row) => row.failed > 0);
+      options.onReport?.(report);
+      // After a failed case its operands are still live: that failure is told there.
+      demand(clean || failures, `${liveBytes} bytes in ${liveStorages} storages are live after all cases`);
+    });
+  });
+  return report;
+}
+
+/** Every format has its cases; those that a backend does not name are excused when they run. */
+function allCases(): Case[] {
+  return kernelCases(['f16', 'bf16', 'q4_0', 'q4_1', 'q5_0', 'q5_1', 'q8_0', 'q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k']);
+}
+
+async function judge(
+  report: Report,
+  mode: Mode,
+  backend: Backend,
+  row: Pick<Case, 'kernel' | 'inputs'> & { nonFinite?: true },
+  run: () => ReturnType<typeof runCase>,
+): Promise<void> {
+  const reason = excuse(backend, row);
+  if (reason !== undefined) {
+    record(report, mode, row.kernel, { skipped: reason });
+    return;
+  }
+  try {
+    record(report, mode, row.kernel, { passed: await run() });
+  } catch (error) {
+    record(report, mode, row.kernel, { failed: true });
+    throw error;
+  }
+}
+
+/** A describe for each kernel, an it for each case. */
+function describeKernels<Row extends { readonly kernel: string; readonly name: string }>(
+  runner: Runner,
+  title: string,
+  rows: readonly Row[],
+  run: (row: Row) => Promise<void>,
+): void {
+  runner.describe(title, () => {
+    for (const [kernel, own] of byKernel(rows)) {
+      runner.describe(kernel, () => {
+        for (const row of own) runner.it(row.name, () => run(row));
+      });
+    }
+  });
+}
+
+async function runRule(rule: Rule, factory: () => Promise<Backend>, report: Report): Promise<void> {
+  const backend = await factory();
+  try {
+    const reason = rule.excuse?.(backend);
+    if (reason !== undefined) {
+      report.rules.skipped++;
+      report.reasons.set(reason, (report.reasons.get(reason) ?? 0) + 1);
+      return;
+    }
+    await rule.run(backend);
+    report.rules.passed++;
+  } catch (error) {
+    report.rules.failed++;
+    throw error;
+  } finally {
+    if (rule.disposes !== true) await backend.dispose();
+  }
+}
+
+/** Made on first use, once. */
+function lazily<T>(make: () => Promise<T>): { get(): Promise<T> } {
+  let made: Promise<T> | undefined;
+  return { get: () => (made ??= make()) };
+}

@@ -1,0 +1,28 @@
+/** Seeded inputs: the same bits on every engine, named by what they are for. */
+import { philox4x32 } from '@lowrank/core';
+
+/** FNV-1a, to make a Philox key of a name. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h >>> 0;
+}
+
+/** 32-bit words of the stream called `name`. */
+export function words(name: string, length: number): Uint32Array {
+  const blocks = Math.ceil(length / 4);
+  const out = new Uint32Array(blocks * 4);
+  const key = hash(name);
+  for (let i = 0; i < blocks; i++) philox4x32(key, 0, i, 0, 0, 0, out, i * 4);
+  return out.subarray(0, length);
+}
+
+/** Uniform on [low, high), in steps that float32 holds exactly for [-1, 1). */
+export function uniform(name: string, length: number, low = -1, high = 1): Float32Array {
+  return Float32Array.from(words(name, length), (word) => low + ((high - low) * (word >>> 8)) / 2 ** 24);
+}
+
+/** Integers in 0 .. limit - 1. */
+export function integers(name: string, length: number, limit: number): Int32Array {
+  return Int32Array.from(words(name, length), (word) => word % limit);
+}

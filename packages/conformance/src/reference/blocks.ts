@@ -1,1 +1,0 @@
-export { blockFormats, decodeRows, rowLayout } from '../../../core/src/blocks/index.ts';

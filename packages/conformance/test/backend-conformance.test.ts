@@ -1,0 +1,11 @@
+/** The reference passes its own suite: every case can be met, and its bounds hold for a backend of float64. */
+import { describe, it } from 'vitest';
+import { backendConformance, reference, summary } from '@lowrank/conformance';
+
+describe('reference', () => {
+  backendConformance({ describe, it }, () => reference(), { onReport: (report) => console.log(summary(report)) });
+});
+
+describe('reference, primitives only', () => {
+  backendConformance({ describe, it }, () => reference({ fused: false, blockFormats: [] }), { onReport: (report) => console.log(summary(report)) });
+});
