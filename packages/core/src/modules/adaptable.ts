@@ -49,12 +49,13 @@ export abstract class Adaptable extends Module {
   protected adapted(x: Tensor, y0: Tensor, pass: ForwardPass): Tensor {
     let y = y0;
     for (const slot of this.#slots) {
-      if (slot.active) y = add(y, slot.delta(x, y0, this.#layer(slot.site), pass));
+      if (slot.active) y = add(y, slot.delta(x, y0, this.frozenLayer(slot.site), pass));
     }
     return y;
   }
 
-  #layer(site: Site): FrozenLayer {
+  /** This layer as an adapter at `site` sees it. */
+  frozenLayer(site: Site): FrozenLayer {
     return { ...site, bias: this.bias, product: (x) => this.product(x) };
   }
 

@@ -32,7 +32,7 @@ export class AdapterSlot {
 
   delta(x: Tensor, y0: Tensor, base: FrozenLayer, pass: ForwardPass): Tensor {
     const { adapter, config } = this.configured;
-    return adapter.delta(x, y0, base, this.state, config, this.#context(pass));
+    return adapter.delta(x, y0, base, this.state, config, this.context(pass));
   }
 
   dispose(): void {
@@ -41,7 +41,8 @@ export class AdapterSlot {
     this.#memos.clear();
   }
 
-  #context(pass: ForwardPass): AdapterContext {
+  /** What the adapter is given in a pass. */
+  context(pass: ForwardPass): AdapterContext {
     const stream = [pass.step >>> 0, nameHash(`${this.name}/${this.site.path}`)] as const;
     return {
       training: pass.training,
