@@ -11,9 +11,12 @@ export * from './modules/index.ts';
 /** `elementary.exp` and so on: host numbers with the same bits on every engine; the tensor operations have the same names. */
 export * as elementary from './numerics/elementary.ts';
 export * from './ops/index.ts';
+export * from './optim/index.ts';
 export * from './random/dropout-mask.ts';
 export * from './random/philox.ts';
 export * from './random/random-stream.ts';
 export { backward } from './tensor/backward.ts';
+export { readHost, writeHost } from './tensor/host-copy.ts';
 export { keep, noGrad, scope } from './tensor/scope.ts';
 export { fromStorage, tensor, Tensor } from './tensor/tensor.ts';
+export * from './train/index.ts';

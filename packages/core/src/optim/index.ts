@@ -1,0 +1,5 @@
+export { Adam, AdamW, type AdamOptions } from './adam.ts';
+export { clipGradients, gradientNorm, scaleGradients } from './clip.ts';
+export type { Optimizer, OptimizerOptions, OptimizerSettings, OptimizerState, ParameterGroup } from './optimizer.ts';
+export { learningRateSchedule, type Schedule, type ScheduleOptions } from './schedules.ts';
+export { Sgd, type SgdOptions } from './sgd.ts';

@@ -1,0 +1,46 @@
+import { CoreError } from '../errors/core-error.ts';
+import { add, sub } from '../ops/binary.ts';
+import { scale } from '../ops/scale.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { MomentOptimizer, overwrite, requireFraction, type OptimizerOptions, type ParameterGroup, type Slot } from './optimizer.ts';
+
+export interface SgdOptions extends OptimizerOptions {
+  /** Default 0: none. */
+  readonly momentum?: number;
+  /** Looks one momentum step ahead (Sutskever et al. 2013). Default false. */
+  readonly nesterov?: boolean;
+  /** Added to the gradient, times the parameter. Default 0. */
+  readonly weightDecay?: number;
+}
+
+/**
+ * Stochastic gradient descent, as PyTorch has it: g += weightDecay p; v = momentum v + g; p -= learningRate v
+ * (Nesterov: p -= learningRate (g + momentum v)).
+ */
+export class Sgd extends MomentOptimizer {
+  readonly kind = 'sgd';
+  readonly #momentum: number;
+  readonly #nesterov: boolean;
+
+  constructor(groups: readonly ParameterGroup[], options: SgdOptions) {
+    const { learningRate, momentum = 0, nesterov = false, weightDecay = 0 } = options;
+    requireFraction(momentum, 'momentum');
+    if (nesterov && momentum === 0) throw new CoreError('CORE_ARGUMENT', 'optimizer: nesterov needs a momentum above 0');
+    super(groups, { learningRate, momentum, nesterov, weightDecay }, momentum === 0 ? [] : ['momentum']);
+    this.#momentum = momentum;
+    this.#nesterov = nesterov;
+  }
+
+  protected override update({ parameter, moments, weightDecay }: Slot, gradient: Tensor, learningRate: number): void {
+    const p = parameter.detach();
+    const g = weightDecay === 0 ? gradient : add(gradient, scale(p, weightDecay));
+    const [velocity] = moments;
+    let direction = g;
+    if (velocity !== undefined) {
+      direction = add(scale(velocity, this.#momentum), g);
+      overwrite(velocity, direction);
+      if (this.#nesterov) direction = add(g, scale(direction, this.#momentum));
+    }
+    overwrite(parameter, sub(p, scale(direction, learningRate)));
+  }
+}
