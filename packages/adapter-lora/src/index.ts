@@ -1,3 +1,6 @@
+export { StandaloneLora, type BuildOptions } from './build.ts';
 export { loraScale, type LoraConfig, type LoraInit, type LoraOptions } from './config.ts';
+export type { LoraPair } from './delta.ts';
 export { loraAdapter } from './lora-adapter.ts';
-export { lora } from './lora.ts';
+export { lora, type Lora } from './lora.ts';
+export { WrappedLora, type LoraLayerOptions } from './wrap.ts';
