@@ -2,10 +2,11 @@ import type { ConfiguredAdapter, HostState, Site } from '../adapter/adapter.ts';
 import type { HostWeight } from '../adapter/host-weight.ts';
 import { CoreError } from '../errors/core-error.ts';
 import type { HostArray } from '../host/arrays.ts';
+import { writeHost } from '../tensor/host-copy.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { AdapterPlacement } from './adapter-placement.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
-import { matchState, overwrite, readAll } from './adapter-state.ts';
+import { matchState, readAll } from './adapter-state.ts';
 import type { FrozenWeight } from './frozen-weight.ts';
 
 /** An adapter on a model: its parameters, and the way off again. */
@@ -73,7 +74,7 @@ export class InjectedAdapter {
       if (state === undefined) throw new CoreError('CORE_STATE', `the adapter has no tensors for ${path}`, { value: path });
       writes.push(...matchState(slot, state));
     }
-    for (const [target, source] of writes) overwrite(target, source);
+    for (const [target, source] of writes) writeHost(target, source, 'the adapter');
   }
 
   /**

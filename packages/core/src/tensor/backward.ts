@@ -2,7 +2,7 @@ import { CoreError } from '../errors/core-error.ts';
 import { GraphNode } from './graph.ts';
 import { keep, scope, withRecording } from './scope.ts';
 import { shapeText } from './shape.ts';
-import { Tensor, fromStorage } from './tensor.ts';
+import { fromStorage, type Tensor } from './tensor.ts';
 
 /**
  * Back-propagates from `root`, adding to `grad` of every trainable tensor it depends on. Frees the graph as it goes.

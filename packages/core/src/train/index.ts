@@ -3,4 +3,5 @@ export { freeze, parameterCounts, trainableParameters, type ParameterCounts } fr
 export type { CheckpointEvent, DoneEvent, EvalEvent, StepEvent, TrainEvent } from './events.ts';
 export { evaluateLoss, type BatchLoss, type Evaluation, type LossFunction } from './loss.ts';
 export { parseRunManifest, type Json, type RunManifest, type RunState, type RunStore } from './run-state.ts';
-export { Trainer, type TrainerOptions, type TrainResult } from './trainer.ts';
+export { Trainer } from './trainer.ts';
+export type { TrainerOptions, TrainResult } from './trainer-options.ts';
