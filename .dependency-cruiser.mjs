@@ -18,7 +18,7 @@ export default {
       name: 'core-knows-no-plugin',
       comment: 'core imports no other package of this repository, not even their types.',
       severity: 'error',
-      from: { path: '^packages/core/' },
+      from: { path: '^packages/core/src/' },
       to: { path: '^(packages|bench|e2e|examples)/', pathNot: '^packages/core/' },
     },
     {
@@ -30,9 +30,9 @@ export default {
     },
     {
       name: 'plugin-tests-import-core-and-conformance',
-      comment: "A plugin's tests may use the conformance suite besides core.",
+      comment: "Core's and a plugin's tests may use the conformance suite besides core.",
       severity: 'error',
-      from: { path: '^packages/(adapter-[^/]+|backend-[^/]+|conformance)/(?!src/)' },
+      from: { path: '^packages/(core|adapter-[^/]+|backend-[^/]+|conformance)/(?!src/)' },
       to: { path: '^(packages|bench|e2e|examples)/', pathNot: '^packages/(core|conformance|$1)/' },
     },
     {
