@@ -52,6 +52,12 @@ KERNEL(readStrided) {
   const i32 *x = I32(a[1]);
   isize rank = SIZE(a[2]);
   strided s = strided_of(a + 3, rank, 1);
+  if (rank == 1 && strided_stride(&s, 0, 0) != 1) {
+    isize stride = strided_stride(&s, 0, 0);
+    for (isize begin, end; team_range(w, s.inner, GRAIN / 4, &begin, &end);)
+      for (isize i = begin; i < end; i++) y[i] = x[i * stride];
+    return;
+  }
   if (rank < 2 || strided_stride(&s, rank - 1, 0) == 1) {
     copy_rows(w, y, x, s);
     return;

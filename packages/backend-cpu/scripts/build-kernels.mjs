@@ -66,7 +66,10 @@ async function fingerprint(value) {
   for (const folder of [kernels, join(kernels, 'engine'), join(root, 'scripts'), join(root, 'worker')]) {
     for (const name of await list(folder, '')) {
       if (!/\.(c|h|js|mjs)$/.test(name)) continue;
-      hash.update(name).update('\0').update(await readFile(join(folder, name)));
+      hash
+        .update(name)
+        .update('\0')
+        .update(await readFile(join(folder, name)));
     }
   }
   return hash.digest('hex');

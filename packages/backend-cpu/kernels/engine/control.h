@@ -39,7 +39,7 @@
 /* Commands, in doubles: a power of two. */
 #define CONTROL_RING_WORDS 65536
 
-/* Opcodes of the engine itself: skip to the start of the ring; tell JavaScript that all before this is done. */
+/* Opcodes of the engine itself, which COMPLETED does not count: skip to the start of the ring; tell JavaScript that all before this is done. */
 #define CONTROL_OP_WRAP 1000000
 #define CONTROL_OP_SIGNAL 1000001
 

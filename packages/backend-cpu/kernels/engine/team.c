@@ -120,9 +120,11 @@ static void step(worker *w) {
     return;
   }
   u32 words = (u32)team->ring[position + 1];
-  if (opcode < CONTROL_OP_WRAP) run(w, opcode, position + 2);
+  if (opcode < CONTROL_OP_WRAP) {
+    run(w, opcode, position + 2);
+    ADD(CONTROL_COMPLETED, 1);
+  }
   STORE(CONTROL_HEAD, (i32)(head + words));
-  ADD(CONTROL_COMPLETED, 1);
   u32 used = (u32)LOAD(CONTROL_TAIL) - (head + words);
   if (LOAD(CONTROL_WANT_SPACE) && used <= CONTROL_RING_WORDS / 2) {
     STORE(CONTROL_WANT_SPACE, 0);

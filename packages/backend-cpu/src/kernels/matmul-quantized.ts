@@ -1,0 +1,17 @@
+import type { FusedKernels } from '@lowrank/core';
+import type { Device } from '../device.ts';
+import { opcodes } from '../generated/opcodes.ts';
+import { blockFormatCode } from './block-formats.ts';
+import { packingBytes } from './matmul.ts';
+
+export const matmulQuantized =
+  (device: Device): FusedKernels['matmulQuantized'] =>
+  (x, weight, spec) => {
+    const { format, m, rows, columns, transposed } = spec;
+    const y = device.output(m * (transposed ? columns : rows));
+    const operands = [y, x, weight].map((storage) => device.address(storage));
+    const scratch = device.scratch(packingBytes(device.threads, 1, m));
+    const sizes = [blockFormatCode(format), m, rows, columns, Number(transposed)];
+    device.run(opcodes.matmulQuantized, [...operands, scratch, ...sizes]);
+    return y;
+  };
