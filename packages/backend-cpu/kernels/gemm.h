@@ -107,6 +107,20 @@ INLINE void pack_a(float *restrict target, matrix source, isize rows, isize dept
   }
 }
 
+/* Columns [j, j + T) of a panel of B whose columns lie in order, `stride` apart: `count` of them, zeros behind. */
+INLINE void pack_b_turned(float *restrict target, const float *data, isize stride, isize depth, isize j, isize count) {
+  isize k = 0;
+  if (count >= T)
+    for (; k + T <= depth; k += T) {
+      row_t r[T];
+      for (int i = 0; i < T; i++) r[i] = row_load(data + i * stride + k);
+      transpose(r);
+      for (int i = 0; i < T; i++) row_store(target + (k + i) * NR + j, r[i]);
+    }
+  for (; k < depth; k++)
+    for (isize i = 0; i < T; i++) target[k * NR + j + i] = i < count ? data[i * stride + k] : 0.0f;
+}
+
 /* Packs `columns` <= NR columns of `source` (its first element at (0, 0)), depth rows, to [depth][NR], zeros behind. */
 INLINE void pack_b_panel(float *restrict target, matrix source, isize depth, isize columns) {
   const float *data = source.data;
@@ -123,20 +137,8 @@ INLINE void pack_b_panel(float *restrict target, matrix source, isize depth, isi
         for (isize j = 0; j < NR; j++) target[k * NR + j] = j < columns ? data[k * stride + j] : 0.0f;
     return;
   }
-  isize stride = source.columnStride;
-  for (isize j = 0; j < NR; j += T) {
-    isize k = 0;
-    isize count = min_size(T, columns - j);
-    if (count == T)
-      for (; k + T <= depth; k += T) {
-        row_t r[T];
-        for (int i = 0; i < T; i++) r[i] = row_load(data + (j + i) * stride + k);
-        transpose(r);
-        for (int i = 0; i < T; i++) row_store(target + (k + i) * NR + j, r[i]);
-      }
-    for (; k < depth; k++)
-      for (isize i = 0; i < T; i++) target[k * NR + j + i] = i < count ? data[(j + i) * stride + k] : 0.0f;
-  }
+  for (isize j = 0; j < NR; j += T)
+    pack_b_turned(target, data + j * source.columnStride, source.columnStride, depth, j, min_size(T, columns - j));
 }
 
 /* Packs up to STRIP columns into panels of NR, one behind the other. */

@@ -1,0 +1,19 @@
+/* Rows of a block-quantized table, decoded. An index out of range is reported and its row is zeros. */
+#include "blocks.h"
+
+KERNEL(gatherQuantized) {
+  int format = (int)a[3];
+  isize rows = SIZE(a[4]), columns = SIZE(a[5]), count = SIZE(a[6]);
+  isize bytes = row_bytes(format, columns);
+  for (isize i, end; team_range(w, count, 16384 / (columns + 1) + 1, &i, &end);)
+    for (; i < end; i++) {
+      float *y = F32(a[0]) + i * columns;
+      isize index = I32(a[2])[i];
+      if (index < 0 || index >= rows) {
+        team_fail(w, (double)index);
+        for (isize j = 0; j < columns; j++) y[j] = 0.0f;
+      } else {
+        decode(format, U8(a[1]) + index * bytes, bytes, 1, 0, columns, y, columns, GROUP);
+      }
+    }
+}
