@@ -61,10 +61,15 @@ export function generate(): { readonly train: string; readonly test: string } {
   const random = new RandomStream(SEED, 'orders');
   const heldOut = new Set<string>();
   const all = combinations();
-  for (const choice of all) if (random.nextInteger(HELD_OUT_EVERY) === 0) heldOut.add(combination({ count: 1, ...choice }));
+  for (const choice of all)
+    if (random.nextInteger(HELD_OUT_EVERY) === 0) heldOut.add(combination({ count: 1, ...choice }));
   const isHeldOut = (choice: Combination): boolean => heldOut.has(combination({ count: 1, ...choice }));
   return {
-    train: makeLines(TRAIN_ORDERS, all.filter((choice) => !isHeldOut(choice)), random),
+    train: makeLines(
+      TRAIN_ORDERS,
+      all.filter((choice) => !isHeldOut(choice)),
+      random,
+    ),
     test: makeLines(TEST_ORDERS, all.filter(isHeldOut), random),
   };
 }

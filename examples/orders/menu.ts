@@ -12,7 +12,16 @@ export const DRINKS = [
   'chai',
 ] as const;
 export const SIZES = ['small', 'medium', 'large'] as const;
-export const EXTRAS = ['oat milk', 'soy milk', 'vanilla', 'caramel', 'honey', 'cinnamon', 'whipped cream', 'extra shot'] as const;
+export const EXTRAS = [
+  'oat milk',
+  'soy milk',
+  'vanilla',
+  'caramel',
+  'honey',
+  'cinnamon',
+  'whipped cream',
+  'extra shot',
+] as const;
 
 export interface OrderItem {
   readonly count: number;

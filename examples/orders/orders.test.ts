@@ -49,18 +49,25 @@ describe('café orders', () => {
     expect(new Set(shown.map(({ count }) => count))).toEqual(new Set([1, 2, 3, 4]));
   });
 
-  it.each([...train, ...test].map((turns) => [turns[1]!.content, turns] as const))('says all that the answer has: %s', (said, turns) => {
-    expect(turns.map(({ role }) => role)).toEqual(['system', 'user', 'assistant']);
-    expect(turns[0]!.content).toBe(SYSTEM_PROMPT);
-    const order = orderOf(turns);
-    expect(turns[2]!.content).toBe(JSON.stringify(order));
-    const parts = said.toLowerCase().split(/ and (?=an? |one |two |three |four )/);
-    const itemParts = parts.filter((part) => !part.startsWith('an extra shot'));
-    expect(itemParts).toHaveLength(order.items.length);
-    for (const { count, size, name, extras } of order.items) {
-      expect(said.toLowerCase()).toMatch(new RegExp(`\\b${['', '(?:a|one)', 'two', 'three', 'four'][count]!} ${size} (?:${extras[0] ?? '-'} )?${name}${count > 1 ? 's' : ''}\\b`));
-      for (const extra of extras) expect(said.toLowerCase()).toContain(extra);
-    }
-    expect(/ to go| to take away| for takeaway/.test(said)).toBe(order.to_go);
-  });
+  it.each([...train, ...test].map((turns) => [turns[1]!.content, turns] as const))(
+    'says all that the answer has: %s',
+    (said, turns) => {
+      expect(turns.map(({ role }) => role)).toEqual(['system', 'user', 'assistant']);
+      expect(turns[0]!.content).toBe(SYSTEM_PROMPT);
+      const order = orderOf(turns);
+      expect(turns[2]!.content).toBe(JSON.stringify(order));
+      const parts = said.toLowerCase().split(/ and (?=an? |one |two |three |four )/);
+      const itemParts = parts.filter((part) => !part.startsWith('an extra shot'));
+      expect(itemParts).toHaveLength(order.items.length);
+      for (const { count, size, name, extras } of order.items) {
+        expect(said.toLowerCase()).toMatch(
+          new RegExp(
+            `\\b${['', '(?:a|one)', 'two', 'three', 'four'][count]!} ${size} (?:${extras[0] ?? '-'} )?${name}${count > 1 ? 's' : ''}\\b`,
+          ),
+        );
+        for (const extra of extras) expect(said.toLowerCase()).toContain(extra);
+      }
+      expect(/ to go| to take away| for takeaway/.test(said)).toBe(order.to_go);
+    },
+  );
 });

@@ -38,7 +38,18 @@ function constant(comment, name, parts) {
   return `/** ${comment} */\nexport const ${name}: string =\n${lines.map((line) => `  String.raw\`${line}\``).join(' +\n')};\n`;
 }
 
-const whitespace = [[0x09, 0x0d], [0x20], [0x85], [0xa0], [0x1680], [0x2000, 0x200a], [0x2028, 0x2029], [0x202f], [0x205f], [0x3000]];
+const whitespace = [
+  [0x09, 0x0d],
+  [0x20],
+  [0x85],
+  [0xa0],
+  [0x1680],
+  [0x2000, 0x200a],
+  [0x2028, 0x2029],
+  [0x202f],
+  [0x205f],
+  [0x3000],
+];
 
 writeFileSync(
   new URL('../../packages/models/src/tokenizer/unicode-classes.ts', import.meta.url),
@@ -50,5 +61,9 @@ writeFileSync(
 ${constant('General category L.', 'LETTER', ranges('L'))}
 ${constant('General category N.', 'NUMBER', ranges('N'))}
 ${constant('General category P.', 'PUNCTUATION', ranges('P'))}
-${constant('Property White_Space.', 'WHITESPACE', whitespace.map((range) => range.map(escape).join('-')))}`,
+${constant(
+  'Property White_Space.',
+  'WHITESPACE',
+  whitespace.map((range) => range.map(escape).join('-')),
+)}`,
 );

@@ -1,7 +1,26 @@
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import * as jinja from '@huggingface/jinja';
 import { ModelsError } from '../models-error.ts';
 import { strftime } from './fixed-date.ts';
 import type { ChatMessage } from './message.ts';
+
+/** The parts of the library used here; its own declarations do not resolve under Node's module rules. */
+interface Jinja {
+  tokenize: (source: string, options: { readonly lstrip_blocks: boolean; readonly trim_blocks: boolean }) => unknown[];
+  parse: (tokens: unknown[]) => Program;
+  Environment: new () => Environment;
+  Interpreter: new (environment: Environment) => { run(program: Program): { readonly value: unknown } };
+}
+
+interface Environment {
+  set(name: string, value: unknown): void;
+}
+
+/** A parsed template; opaque. */
+interface Program {
+  readonly body: unknown[];
+}
+
+const { tokenize, parse, Environment, Interpreter } = jinja as unknown as Jinja;
 
 /** A model's chat template, a Jinja text, with what it may refer to. */
 export interface ChatTemplate {
@@ -32,7 +51,9 @@ export function renderChat(
   try {
     program = parsed(template.source);
   } catch (cause) {
-    throw new ModelsError('MODELS_CHAT_TEMPLATE', `the model's chat template is not valid Jinja: ${messageOf(cause)}`, { cause });
+    throw new ModelsError('MODELS_CHAT_TEMPLATE', `the model's chat template is not valid Jinja: ${messageOf(cause)}`, {
+      cause,
+    });
   }
   try {
     const environment = new Environment();
@@ -78,8 +99,6 @@ function range(start: number, stop: number, step: number): number[] {
   for (let i = start; step > 0 ? i < stop : i > stop; i += step) numbers.push(i);
   return numbers;
 }
-
-type Program = ReturnType<typeof parse>;
 
 /** Templates are few and rendered for every example: the last ones are kept parsed. */
 const parsedTemplates = new Map<string, Program>();

@@ -17,7 +17,11 @@ export interface TrainedIds {
 }
 
 /** Ids of a conversation up to the head of the assistant's next turn: a prompt to generate from. */
-export function encodeChatPrompt(tokenizer: Tokenizer, template: ChatTemplate, messages: readonly ChatMessage[]): Int32Array {
+export function encodeChatPrompt(
+  tokenizer: Tokenizer,
+  template: ChatTemplate,
+  messages: readonly ChatMessage[],
+): Int32Array {
   return encodeRendered(tokenizer, template, renderChat(template, messages, { addGenerationPrompt: true }));
 }
 
@@ -27,7 +31,11 @@ export function encodeChatPrompt(tokenizer: Tokenizer, template: ChatTemplate, m
  * @throws ModelsError MODELS_CHAT_SEGMENTS when the template does not write each turn behind the one before, unchanged,
  * or when the segments' ids are not the whole text's; MODELS_CHAT_TEMPLATE as `renderChat`.
  */
-export function encodeConversation(tokenizer: Tokenizer, template: ChatTemplate, messages: readonly ChatMessage[]): TrainedIds {
+export function encodeConversation(
+  tokenizer: Tokenizer,
+  template: ChatTemplate,
+  messages: readonly ChatMessage[],
+): TrainedIds {
   const whole = renderChat(template, messages);
   const ids: number[] = [];
   const trained: number[] = [];
@@ -35,7 +43,10 @@ export function encodeConversation(tokenizer: Tokenizer, template: ChatTemplate,
   const take = (end: number, isTrained: 0 | 1): void => {
     if (end === done) return;
     const text = whole.slice(done, end);
-    const segment = done === 0 ? encodeRendered(tokenizer, template, text) : tokenizer.encode(text, { addSpecial: false, parseSpecial: true, missingBytes: 'throw' });
+    const segment =
+      done === 0
+        ? encodeRendered(tokenizer, template, text)
+        : tokenizer.encode(text, { addSpecial: false, parseSpecial: true, missingBytes: 'throw' });
     for (const id of segment) {
       ids.push(id);
       trained.push(isTrained);
@@ -63,7 +74,11 @@ export function encodeConversation(tokenizer: Tokenizer, template: ChatTemplate,
 function encodeRendered(tokenizer: Tokenizer, template: ChatTemplate, rendered: string): Int32Array {
   const bos = template.bosToken ?? '';
   const ownBos = tokenizer.addBos && bos !== '' && rendered.startsWith(bos);
-  const ids = tokenizer.encode(ownBos ? rendered.slice(bos.length) : rendered, { addSpecial: false, parseSpecial: true, missingBytes: 'throw' });
+  const ids = tokenizer.encode(ownBos ? rendered.slice(bos.length) : rendered, {
+    addSpecial: false,
+    parseSpecial: true,
+    missingBytes: 'throw',
+  });
   return tokenizer.addBos && tokenizer.bosId !== undefined ? Int32Array.from([tokenizer.bosId, ...ids]) : ids;
 }
 

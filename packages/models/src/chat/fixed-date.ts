@@ -2,7 +2,20 @@
  * `strftime_now` for chat templates. Some templates put today's date into the system prompt; training must not depend
  * on the day it runs, so the date is a given one.
  */
-const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const MONTHS = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
 /** The date as C's strftime writes it in English and UTC; a directive that is not known stays as it is. */

@@ -6,6 +6,7 @@ import type { ChatTemplate } from './chat-template.ts';
 export function chatTemplateFromGguf(metadata: GgufMetadata, tokenizer: Tokenizer): ChatTemplate | undefined {
   const source = metadata.string('tokenizer.chat_template', undefined);
   if (source === undefined) return undefined;
-  const text = (id: number | undefined): string => (id === undefined ? '' : tokenizer.decode([id], { skipSpecial: false }));
+  const text = (id: number | undefined): string =>
+    id === undefined ? '' : tokenizer.decode([id], { skipSpecial: false });
   return { source, bosToken: text(tokenizer.bosId), eosToken: text(tokenizer.eosId) };
 }

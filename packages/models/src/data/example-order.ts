@@ -29,7 +29,10 @@ export function stepsPerEpoch(count: number, batchSize: number): number {
 }
 
 /** The examples of a step (from 0, counted through all epochs). */
-export function examplesOfStep(step: number, { batchSize, ...options }: OrderOptions & { readonly batchSize: number }): Int32Array {
+export function examplesOfStep(
+  step: number,
+  { batchSize, ...options }: OrderOptions & { readonly batchSize: number },
+): Int32Array {
   const steps = stepsPerEpoch(options.count, batchSize);
   const start = (step % steps) * batchSize;
   return exampleOrder(Math.floor(step / steps), options).slice(start, start + batchSize);

@@ -27,7 +27,11 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, source: stri
       const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: number > 1 }).decode(bytes);
       return { number, text: text.endsWith('\r') ? text.slice(0, -1) : text };
     } catch (cause) {
-      throw new ModelsError('MODELS_DATA_LINE', `${source}, line ${number}: not valid UTF-8; convert the file to UTF-8`, { value: number, cause });
+      throw new ModelsError(
+        'MODELS_DATA_LINE',
+        `${source}, line ${number}: not valid UTF-8; convert the file to UTF-8`,
+        { value: number, cause },
+      );
     }
   };
   for await (const chunk of chunks) {

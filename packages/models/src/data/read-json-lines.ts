@@ -32,13 +32,20 @@ export async function* readJsonLines(path: string): AsyncGenerator<NumberedRecor
     if (typeof record === 'string') throw problem(record);
     yield { line: number, record };
   }
-  if (count === 0) throw new ModelsError('MODELS_DATA_EMPTY', `${path} has no records; it needs at least one line of JSON`, { value: path });
+  if (count === 0) {
+    throw new ModelsError('MODELS_DATA_EMPTY', `${path} has no records; it needs at least one line of JSON`, {
+      value: path,
+    });
+  }
 }
 
 async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
   try {
     yield* createReadStream(path) as AsyncIterable<Uint8Array>;
   } catch (cause) {
-    throw new ModelsError('MODELS_DATA_FILE', `cannot read the data set ${path}: ${(cause as Error).message}`, { value: path, cause });
+    throw new ModelsError('MODELS_DATA_FILE', `cannot read the data set ${path}: ${(cause as Error).message}`, {
+      value: path,
+      cause,
+    });
   }
 }

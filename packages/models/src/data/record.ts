@@ -33,7 +33,8 @@ export function parseRecord(value: unknown): DataRecord | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return `it is ${Array.isArray(value) ? 'an array' : value === null ? 'null' : `a ${typeof value}`}, not an object`;
   }
-  const form = 'messages' in value ? chatRecord : 'prompt' in value || 'completion' in value ? completionRecord : textRecord;
+  const form =
+    'messages' in value ? chatRecord : 'prompt' in value || 'completion' in value ? completionRecord : textRecord;
   if (form === textRecord && !('text' in value)) {
     const keys = Object.keys(value);
     const found = keys.length === 0 ? 'no fields' : `the fields ${keys.slice(0, 8).join(', ')}`;
@@ -44,6 +45,9 @@ export function parseRecord(value: unknown): DataRecord | string {
 }
 
 function describe(issue: z.core.$ZodIssue): string {
-  const path = issue.path.reduce<string>((at, key) => (typeof key === 'number' ? `${at}[${key}]` : at === '' ? String(key) : `${at}.${String(key)}`), '');
+  const path = issue.path.reduce<string>(
+    (at, key) => (typeof key === 'number' ? `${at}[${key}]` : at === '' ? String(key) : `${at}.${String(key)}`),
+    '',
+  );
   return `${path}: ${issue.message}`;
 }

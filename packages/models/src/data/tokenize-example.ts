@@ -20,8 +20,16 @@ export interface TokenizeOptions {
  * @throws ModelsError MODELS_CHAT_TEMPLATE and MODELS_CHAT_SEGMENTS as `encodeConversation`, the former also for messages
  * without a template; MODELS_TOKENIZER_UNENCODABLE for bytes that the vocabulary lacks.
  */
-export function tokenizeExample(record: DataRecord, { tokenizer, template, trainOn = 'completion' }: TokenizeOptions): TrainedIds {
-  const { ids, trained } = 'messages' in record ? conversation() : 'prompt' in record ? joined(record.prompt, record.completion) : joined('', record.text);
+export function tokenizeExample(
+  record: DataRecord,
+  { tokenizer, template, trainOn = 'completion' }: TokenizeOptions,
+): TrainedIds {
+  const { ids, trained } =
+    'messages' in record
+      ? conversation()
+      : 'prompt' in record
+        ? joined(record.prompt, record.completion)
+        : joined('', record.text);
   if (trainOn === 'everything') trained.fill(1);
   if (trained.length > 0) trained[0] = 0;
   return { ids, trained };

@@ -33,14 +33,20 @@ export async function tokenizeRecords(
   { maximumLength = Number.MAX_SAFE_INTEGER, onTooLong = 'cut', ...options }: TokenizeRecordsOptions,
 ): Promise<TokenizedRecords> {
   if (!Number.isInteger(maximumLength) || maximumLength < 2) {
-    throw new ModelsError('MODELS_ARGUMENT', `the maximum length is ${maximumLength}; it must be a whole number of at least 2`, { value: maximumLength });
+    throw new ModelsError(
+      'MODELS_ARGUMENT',
+      `the maximum length is ${maximumLength}; it must be a whole number of at least 2`,
+      { value: maximumLength },
+    );
   }
   const examples: TrainedIds[] = [];
   const counts = { cut: 0, dropped: 0, tokens: 0, trainedTokens: 0 };
   for await (const { line, record } of records) {
     const whole = tokenizeLine(line, () => tokenizeExample(record, options));
     const tooLong = whole.ids.length > maximumLength;
-    const example = tooLong ? { ids: whole.ids.slice(0, maximumLength), trained: whole.trained.slice(0, maximumLength) } : whole;
+    const example = tooLong
+      ? { ids: whole.ids.slice(0, maximumLength), trained: whole.trained.slice(0, maximumLength) }
+      : whole;
     const targets = example.trained.reduce((sum, one) => sum + one, 0);
     if (targets === 0 || (tooLong && onTooLong === 'drop')) {
       counts.dropped++;
@@ -66,7 +72,12 @@ function tokenizeLine<T>(line: number, tokenize: () => T): T {
     return tokenize();
   } catch (cause) {
     // What holds for every line is no fault of this one.
-    if (!(cause instanceof ModelsError) || (cause.code === 'MODELS_CHAT_TEMPLATE' && cause.value === undefined)) throw cause;
-    throw new ModelsError('MODELS_DATA_LINE', `line ${line} of the data set: ${cause.message}`, { value: cause.value, cause });
+    const isOfTheModel =
+      cause instanceof ModelsError && cause.code === 'MODELS_CHAT_TEMPLATE' && cause.value === undefined;
+    if (!(cause instanceof ModelsError) || isOfTheModel) throw cause;
+    throw new ModelsError('MODELS_DATA_LINE', `line ${line} of the data set: ${cause.message}`, {
+      value: cause.value,
+      cause,
+    });
   }
 }

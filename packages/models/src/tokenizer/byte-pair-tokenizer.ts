@@ -80,7 +80,10 @@ export class BytePairTokenizer implements Tokenizer {
     });
   }
 
-  encode(text: string, { addSpecial = true, parseSpecial = false, missingBytes = 'drop' }: EncodeOptions = {}): Int32Array {
+  encode(
+    text: string,
+    { addSpecial = true, parseSpecial = false, missingBytes = 'drop' }: EncodeOptions = {},
+  ): Int32Array {
     const ids: number[] = [];
     if (addSpecial && this.#vocabulary.addBos && this.bosId !== undefined) ids.push(this.bosId);
     const specials = parseSpecial ? this.#special : this.#userDefined;
@@ -134,7 +137,9 @@ export class BytePairTokenizer implements Tokenizer {
     const { tokens, kinds } = this.#vocabulary;
     const token = tokens[id];
     if (token === undefined) {
-      throw new ModelsError('MODELS_ARGUMENT', `there is no token ${id}; ids go from 0 to ${tokens.length - 1}`, { value: id });
+      throw new ModelsError('MODELS_ARGUMENT', `there is no token ${id}; ids go from 0 to ${tokens.length - 1}`, {
+        value: id,
+      });
     }
     const kind = kinds[id];
     if (kind === TOKEN_KIND.normal) return fromByteAlphabet(token);

@@ -52,13 +52,17 @@ export function tokenizerFromGguf(metadata: GgufMetadata): Tokenizer {
   }
   const bad = merges.findIndex((merge) => merge.indexOf(' ', 1) < 1 || merge.endsWith(' '));
   if (bad !== -1) {
-    throw new ModelsError('MODELS_METADATA', `tokenizer.ggml.merges[${bad}] is not two tokens with a space between`, { value: merges[bad] });
+    throw new ModelsError('MODELS_METADATA', `tokenizer.ggml.merges[${bad}] is not two tokens with a space between`, {
+      value: merges[bad],
+    });
   }
   const id = (name: string): number | undefined => {
     const key = `tokenizer.ggml.${name}_token_id`;
     const value = metadata.integer(key, undefined);
     if (value === undefined || (value >= 0 && value < tokens.length)) return value;
-    throw new ModelsError('MODELS_METADATA', `${key} is ${value}, but ids go from 0 to ${tokens.length - 1}`, { value });
+    throw new ModelsError('MODELS_METADATA', `${key} is ${value}, but ids go from 0 to ${tokens.length - 1}`, {
+      value,
+    });
   };
   const eosId = id('eos');
   return new BytePairTokenizer({
@@ -75,7 +79,11 @@ export function tokenizerFromGguf(metadata: GgufMetadata): Tokenizer {
   });
 }
 
-function endOfTurnIds(tokens: readonly string[], kinds: ArrayLike<number>, named: readonly (number | undefined)[]): number[] {
+function endOfTurnIds(
+  tokens: readonly string[],
+  kinds: ArrayLike<number>,
+  named: readonly (number | undefined)[],
+): number[] {
   const ids = new Set(named.filter((id) => id !== undefined));
   tokens.forEach((token, id) => {
     if (kinds[id] === TOKEN_KIND.control && END_OF_TURN_TEXTS.has(token)) ids.add(id);

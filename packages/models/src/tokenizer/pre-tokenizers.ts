@@ -45,7 +45,9 @@ const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map<string, PreTok
 export const PRE_TOKENIZER_NAMES: readonly string[] = [...PRE_TOKENIZERS.keys()];
 
 /** A pre-tokenizer ready to use; undefined for a name that is not in `PRE_TOKENIZER_NAMES`. */
-export function preTokenizer(name: string): (Omit<PreTokenizer, 'patterns'> & { split(text: string): string[] }) | undefined {
+export function preTokenizer(
+  name: string,
+): (Omit<PreTokenizer, 'patterns'> & { split(text: string): string[] }) | undefined {
   const known = PRE_TOKENIZERS.get(name);
   if (known === undefined) return undefined;
   const patterns = known.patterns.map((source) => new RegExp(source, 'gu'));

@@ -10,7 +10,9 @@ export function splitSpecialTokens(text: string, tokens: readonly (readonly [str
   for (const [token, id] of tokens) {
     if (!text.includes(token)) continue;
     fragments = fragments.flatMap((fragment) =>
-      typeof fragment === 'number' ? [fragment] : fragment.split(token).flatMap((piece, i) => (i === 0 ? [piece] : [id, piece])),
+      typeof fragment === 'number'
+        ? [fragment]
+        : fragment.split(token).flatMap((piece, i) => (i === 0 ? [piece] : [id, piece])),
     );
   }
   return fragments.filter((fragment) => fragment !== '');

@@ -117,5 +117,4 @@ export const PUNCTUATION: string =
   String.raw`\u{16a6e}-\u{16a6f}\u{16af5}\u{16b37}-\u{16b3b}\u{16b44}\u{16e97}-\u{16e9a}\u{16fe2}\u{1bc9f}\u{1da87}-\u{1da8b}\u{1e95e}-\u{1e95f}`;
 
 /** Property White_Space. */
-export const WHITESPACE: string =
-  String.raw`\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028-\u2029\u202f\u205f\u3000`;
+export const WHITESPACE: string = String.raw`\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028-\u2029\u202f\u205f\u3000`;
