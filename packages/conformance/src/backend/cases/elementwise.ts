@@ -47,8 +47,15 @@ function unaryCases(): Case[] {
       unaryCase(op, 'huge and tiny', signedFor(op, extremes), op === 'reciprocal' || op === 'log' ? { nonFinite: true } : {}),
       unaryCase(op, 'subnormal', signedFor(op, subnormals), { subnormal: true, ...(op === 'reciprocal' || op === 'log' ? { nonFinite: true } : {}) }),
     ]),
-    unaryCase('neg', `${manyWorkgroups}`, uniform('unary neg many', manyWorkgroups)),
+    unaryCase('neg', `${manyWorkgroups}`, repeated(uniform('unary neg many', 4099), manyWorkgroups)),
   ];
+}
+
+/** `values` over and over; their number is prime, so that no tile sees the same twice in a row. */
+function repeated(values: Float32Array, length: number): Float32Array {
+  const out = new Float32Array(length);
+  for (let from = 0; from < length; from += values.length) out.set(values.subarray(0, length - from), from);
+  return out;
 }
 
 /** Roots and logarithms of negative numbers are NaN: for the not-finite case only. */
