@@ -25,8 +25,8 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   const rows = columns === 0 ? 0 : x.size / columns;
   const { kernels } = backend;
   if (kernels.dropout === undefined) {
-    const factor = Math.fround(1 / (1 - probability));
-    const mask = dropoutMask(rows, columns, probability, key, stream).map((kept) => kept * factor);
+    // In float64, and rounded once where the backend has only f32.
+    const mask = Float64Array.from(dropoutMask(rows, columns, probability, key, stream), (kept) => kept / (1 - probability));
     return mul(x, tensor(backend, mask, shape));
   }
   const spec = { rows, columns, probability, key, stream };
