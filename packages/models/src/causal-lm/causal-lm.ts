@@ -114,7 +114,7 @@ export class CausalLm extends Module {
       let h = this.#trunk.embedding.forward(indexTensor(this.backend, batch.ids), pass);
       for (const layer of this.#trunk.layers) {
         const next = gradientCheckpointing
-          ? checkpoint((x) => layer.forward(x, inputs), h, trainableOf(layer))
+          ? checkpointed(layer, h, inputs)
           : layer.forward(h, inputs);
         h.dispose();
         h = next;
@@ -127,6 +127,15 @@ export class CausalLm extends Module {
     super.dispose();
     this.#rope.dispose();
   }
+}
+
+/** A layer whose intermediates are computed again in backward. */
+function checkpointed(layer: DecoderLayer, h: Tensor, inputs: LayerInputs): Tensor {
+  const constants = [inputs.cos, inputs.sin, inputs.positions];
+  return checkpoint((x, [cos, sin, positions]) => layer.forward(x, { ...inputs, cos: cos!, sin: sin!, positions: positions! }), h, {
+    parameters: trainableOf(layer),
+    constants,
+  });
 }
 
 /** The tensors below a module that a gradient flows to. */

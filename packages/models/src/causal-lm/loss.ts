@@ -38,5 +38,5 @@ function chunkLoss(model: CausalLm, hidden: Tensor, targets: Int32Array, { pass 
   const body = (h: Tensor): Tensor => sum(crossEntropy(model.logits(h, pass), indexTensor(backend, targets)));
   const trained = [...head.trainable(), ...model.norm.trainable()];
   // With something to train in the head, its gradient must wait for backward; else only that toward h is needed.
-  return trained.length > 0 ? checkpoint(body, hidden, trained) : eagerGradient(body, hidden);
+  return trained.length > 0 ? checkpoint(body, hidden, { parameters: trained }) : eagerGradient(body, hidden);
 }

@@ -1,0 +1,6 @@
+export { CausalLm, type CausalLmParts, type ForwardOptions } from './causal-lm.ts';
+export { configFromGguf, type CausalLmConfig } from './config.ts';
+export { KvCache } from './kv-cache.ts';
+export { loadCausalLm, type LoadOptions } from './load.ts';
+export { batchLoss } from './loss.ts';
+export { sequenceBatch, type SequenceBatch } from './sequences.ts';

@@ -1,0 +1,43 @@
+import type { CausalLm } from '../causal-lm/causal-lm.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
+import { generateTokens, type GenerateOptions } from './generate-tokens.ts';
+
+/** A piece of a continuation, as soon as its characters are whole. */
+export interface TextChunk {
+  /** Which prompt it continues. */
+  readonly sequence: number;
+  readonly text: string;
+}
+
+/**
+ * Continues prompts of token ids and gives the text as it comes. Ends at the model's end-of-turn tokens, which are not
+ * part of the text, unless `stopIds` says otherwise.
+ */
+export async function* streamText(
+  model: CausalLm,
+  tokenizer: Tokenizer,
+  prompts: readonly Int32Array[],
+  options: GenerateOptions = {},
+): AsyncGenerator<TextChunk> {
+  const decoders = prompts.map(() => tokenizer.streamDecoder());
+  for await (const { sequence, id } of generateTokens(model, prompts, { stopIds: tokenizer.endOfTurnIds, ...options })) {
+    const text = decoders[sequence]!.push(id);
+    if (text !== '') yield { sequence, text };
+  }
+  for (const [sequence, decoder] of decoders.entries()) {
+    const text = decoder.end();
+    if (text !== '') yield { sequence, text };
+  }
+}
+
+/** The whole continuations, in the order of the prompts. */
+export async function generateTexts(
+  model: CausalLm,
+  tokenizer: Tokenizer,
+  prompts: readonly Int32Array[],
+  options: GenerateOptions = {},
+): Promise<string[]> {
+  const texts = prompts.map(() => '');
+  for await (const { sequence, text } of streamText(model, tokenizer, prompts, options)) texts[sequence] += text;
+  return texts;
+}
