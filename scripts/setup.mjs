@@ -38,7 +38,7 @@ async function main(argv) {
   }
 
   if (!packagesAreInstalled()) await stage('packages (npm ci)', installPackages);
-  if (!help) await stage('kernels', buildKernels, { quiet: true });
+  if (!help) await stage('kernels', buildKernels);
   process.exitCode = await runInForeground(node(), [...command.run, ...args]);
 }
 

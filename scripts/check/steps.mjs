@@ -27,5 +27,6 @@ export const steps = [
     args: [bin('turbo'), 'run', 'build', '--output-logs=errors-only', '--log-order=grouped', '--no-color'],
   },
   { name: 'packages', says: 'publint and attw on what would be published', args: ['scripts/check/tarballs.mjs'] },
+  { name: 'lockfile', says: 'npm ci takes it on every system', args: ['scripts/check/lockfile.mjs'] },
   { name: 'changesets', says: 'every package says what is new', args: ['scripts/check/changesets.mjs'] },
 ];

@@ -29,8 +29,17 @@ export async function installPackages() {
   const { code, output } = basename(npm).startsWith('npm-cli')
     ? await collect(process.execPath, [npm, ...args])
     : await collect(process.platform === 'win32' ? 'npm.cmd' : 'npm', args);
-  if (code !== 0) throw new SetupError(`npm ci failed\n${output.trim()}`, adviceFor(code, output));
+  if (code !== 0) throw new SetupError(`npm ci failed\n${essence(output)}`, adviceFor(code, output));
   writeFileSync(stampFile, currentStamp());
+}
+
+/**
+ * npm's error without the manual page that it prints after some.
+ *
+ * @param {string} output
+ */
+function essence(output) {
+  return output.replace(/^npm error Clean install a project[^]*?(?=^npm error A complete log|$(?![^]))/m, '').trim();
 }
 
 /**
@@ -38,6 +47,9 @@ export async function installPackages() {
  * @param {string} output
  */
 function adviceFor(code, output) {
+  if (/EUSAGE/.test(output)) {
+    return 'package.json and package-lock.json disagree: run npm install, then node scripts/lockfile/complete.mjs.';
+  }
   if (code === 127) return 'npm was not found: install Node together with npm.';
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH/.test(output)) {
     return 'The package registry was not reached: check the network or the proxy, then run the same command again.';

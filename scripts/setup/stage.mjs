@@ -46,18 +46,22 @@ export function environment() {
 }
 
 /**
- * Runs one step of the set-up and says on stderr, in a line, what it was and how long it took.
+ * Runs one step of the set-up and says on stderr what it is and how long it took; nothing where it took under a second,
+ * having had nothing to do.
  *
  * @param {string} name
  * @param {() => Promise<void>} run
- * @param {{ quiet?: boolean }} [options] quiet: no line where the step took under a second, having had nothing to do
  */
-export async function stage(name, run, { quiet = false } = {}) {
+export async function stage(name, run) {
   const start = performance.now();
-  if (!quiet) process.stderr.write(`set-up: ${name} ...\n`);
-  await run();
+  const announcement = setTimeout(() => process.stderr.write(`set-up: ${name} ...\n`), 1000);
+  try {
+    await run();
+  } finally {
+    clearTimeout(announcement);
+  }
   const seconds = (performance.now() - start) / 1000;
-  if (!quiet || seconds >= 1) process.stderr.write(`set-up: ${name} ready in ${seconds.toFixed(1)} s\n`);
+  if (seconds >= 1) process.stderr.write(`set-up: ${name} ready in ${seconds.toFixed(1)} s\n`);
 }
 
 /**
