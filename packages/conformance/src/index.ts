@@ -5,6 +5,8 @@ export { summary } from './backend/report.ts';
 export type { KernelReport, Mode, Report } from './backend/report.ts';
 export { ConformanceError } from './conformance-error.ts';
 export type { ConformanceErrorCode } from './conformance-error.ts';
+export { countingBackend } from './counting-backend.ts';
+export type { CountedKernel, CountingBackend, Counts, KernelCall } from './counting-backend.ts';
 export { reference } from './reference/reference.ts';
 export type { ReferenceOptions } from './reference/reference.ts';
 export type { Runner } from './runner.ts';

@@ -59,14 +59,15 @@ export function compare(
       worst = i;
       worstRatio = Number.isNaN(ratio) ? Infinity : ratio;
     }
-    if (!Number.isFinite(error)) continue;
+    if (!Number.isFinite(error) || !Number.isFinite(expected[i]!)) continue;
     squares += expected[i]! ** 2;
     squaredErrors += error ** 2;
     maxAbsolute = Math.max(maxAbsolute, error);
     maxUlp = Math.max(maxUlp, error / unitInLastPlace(expected[i]!, precision));
     maxOverBound = Math.max(maxOverBound, ratio);
   }
-  const nmse = squaredErrors === 0 ? 0 : squaredErrors / squares;
+  // Where all that is expected is 0, there is nothing to be relative to.
+  const nmse = squares === 0 ? 0 : squaredErrors / squares;
   if (worst >= 0) {
     const figures = `NMSE ${nmse.toExponential(2)}, max abs ${maxAbsolute.toExponential(2)}, max ULP ${maxUlp.toPrecision(3)}`;
     const message =
