@@ -2,7 +2,7 @@ import { CoreError } from '../errors/core-error.ts';
 import { GraphNode } from './graph.ts';
 import { keep, scope, withRecording } from './scope.ts';
 import { shapeText } from './shape.ts';
-import { fromStorage, type Tensor } from './tensor.ts';
+import { commonBackend, fromStorage, requireSameShape, type Tensor } from './tensor.ts';
 
 /**
  * Back-propagates from `root`, adding to `grad` of every trainable tensor it depends on. Frees the graph as it goes.
@@ -15,6 +15,10 @@ export function backward(root: Tensor, seed?: Tensor): void {
   }
   if (seed === undefined && root.size !== 1) {
     throw new CoreError('CORE_SHAPE', `backward: the tensor has shape ${shapeText(root.shape)}; give the gradient toward it as \`seed\``, { value: root.shape });
+  }
+  if (seed !== undefined) {
+    commonBackend('backward', [root, seed]);
+    requireSameShape('backward', root, seed);
   }
   const { backend } = root;
   withRecording(false, () =>
@@ -30,9 +34,10 @@ export function backward(root: Tensor, seed?: Tensor): void {
   );
 }
 
+/** Runs in backward's scope, which owns what is pending: a failure leaves nothing behind. */
 function run(root: GraphNode, seed: Tensor): void {
   const order = reachable(root).toSorted((a, b) => b.id - a.id);
-  const pending = new Map<GraphNode, Tensor>([[root, keep(seed)]]);
+  const pending = new Map<GraphNode, Tensor>([[root, seed]]);
   for (const node of order) {
     const dy = pending.get(node);
     if (dy === undefined) continue;
@@ -47,7 +52,7 @@ function run(root: GraphNode, seed: Tensor): void {
       if (edge === undefined || gradient === undefined) return;
       if (edge instanceof GraphNode) {
         const sum = pending.get(edge);
-        pending.set(edge, sum === undefined ? keep(gradient.detach()) : add(sum, gradient));
+        pending.set(edge, sum === undefined ? gradient.detach() : add(sum, gradient));
       } else {
         addToLeaf(edge, gradient);
       }
@@ -74,7 +79,7 @@ function add(sum: Tensor, gradient: Tensor): Tensor {
   }
   const storage = kernels.binary('add', sum.storage, sum.shape, gradient.storage, gradient.shape);
   sum.dispose();
-  return keep(fromStorage(gradient.backend, storage, gradient.shape, 'f32'));
+  return fromStorage(gradient.backend, storage, gradient.shape, 'f32');
 }
 
 function addToLeaf(leaf: Tensor, gradient: Tensor): void {

@@ -27,7 +27,7 @@ const ints = (backend: Backend, values: readonly number[]): Tensor => tensor(bac
 const table = (backend: Backend, f: (x: number) => number): Tensor =>
   tensor(backend, Float64Array.from({ length: 10 }, (_, i) => f(Math.floor(i / 2) * (i % 2 ? 0.1 : 1))), [5, 2]);
 const turn = (pairing: 'half' | 'interleaved', headSize: number): OperationCase => ({
-  name: `rope, pairs ${pairing}, ${4} of ${headSize} turning`,
+  name: `rope, pairs ${pairing}, 4 of ${headSize} turning`,
   inputs: [{ shape: [3, 2 * headSize] }],
   f: (backend) => (x) =>
     rope(x, { heads: 2, cos: table(backend, Math.cos), sin: table(backend, Math.sin), positions: ints(backend, [0, 1, 4]), pairing }),

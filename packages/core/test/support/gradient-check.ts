@@ -1,5 +1,4 @@
-import { backward, mul, scope, sum, tensor, type Backend, type Tensor } from '@lowrank/core';
-import { RandomStream } from '@lowrank/core';
+import { backward, mul, RandomStream, scope, sum, tensor, type Backend, type Tensor } from '@lowrank/core';
 import { expect } from 'vitest';
 
 /** An input of a gradient check: its shape, and how its values are spread. */
