@@ -75,8 +75,9 @@ INLINE f32x16 tanh16(f32x16 x) {
   p = fma16(p, square, set16(-0x1.b9ec38p-5f));
   p = fma16(p, square, set16(0x1.111068p-3f));
   p = fma16(p, square, set16(-0x1.555554p-2f));
-  f32x16 small = fma16(x * square, p, x);
   i32x16 sign = (i32x16)x & iset16((i32)0x80000000);
+  /* The sign is x's own; the sum alone would lose that of -0. */
+  f32x16 small = (f32x16)((i32x16)fma16(x * square, p, x) | sign);
   f32x16 magnitude = (f32x16)((i32x16)x ^ sign);
   f32x16 big = set16(1.0f) - set16(2.0f) / (exp16(magnitude + magnitude) + set16(1.0f));
   big = (f32x16)((i32x16)big | sign);

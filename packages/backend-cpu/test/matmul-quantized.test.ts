@@ -1,0 +1,67 @@
+import { blockFormats, decodeArray, type InlineBlockFormat } from '@lowrank/core';
+import type { CpuBackend } from '@lowrank/backend-cpu';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectSameNumbers, finiteBytes, numbers, startEngines } from './engines.ts';
+
+let backends: CpuBackend[] = [];
+beforeAll(async () => {
+  backends = await startEngines(2);
+});
+afterAll(() => Promise.all(backends.map((backend) => backend.dispose())));
+
+/** Random blocks [rows, columns], and what core decodes them to. */
+function weight(format: InlineBlockFormat, rows: number, columns: number) {
+  const { blockSize, bytesPerBlock } = blockFormats[format];
+  const bytes = finiteBytes((rows * columns * bytesPerBlock) / blockSize, columns);
+  return { bytes, values: decodeArray({ format, shape: [rows, columns], data: bytes }) };
+}
+
+const dense = { batch: 1, transposeA: false, batchA: true, batchB: true };
+
+describe.each(Object.keys(blockFormats) as InlineBlockFormat[])('%s', (format) => {
+  const unit = Math.max(blockFormats[format].blockSize, 1);
+  const columns = unit === 1 ? 301 : unit === 32 ? 288 : 512;
+
+  it.each([1, 7, 130])('a product of %d rows has the bits of a matmul with the decoded matrix, both ways', async (m) => {
+    const rows = 75;
+    const { bytes, values } = weight(format, rows, columns);
+    for (const backend of backends) {
+      const { matmul, matmulQuantized } = backend.kernels;
+      const blocks = backend.uploadBlocks(bytes, format, [rows, columns]);
+      const decoded = backend.upload(values, 'f32');
+      for (const transposed of [false, true]) {
+        const [n, k] = transposed ? [columns, rows] : [rows, columns];
+        const x = backend.upload(numbers(m * k, m), 'f32');
+        const y = await backend.read(matmulQuantized!(x, blocks, { format, m, rows, columns, transposed }));
+        const expected = await backend.read(matmul(x, decoded, { ...dense, m, n, k, transposeB: !transposed }));
+        expect(expected.some((value) => Number.isFinite(value) && value !== 0)).toBe(true);
+        expectSameNumbers(y, expected, `${backend.engine}${transposed ? ', transposed' : ''}`);
+      }
+    }
+  });
+
+  it('gathers the rows that core decodes', async () => {
+    const { bytes, values } = weight(format, 9, columns);
+    const indices = Int32Array.from([8, 0, 3, 3]);
+    const expected = new Float32Array(indices.length * columns);
+    for (const [i, row] of indices.entries()) {
+      expected.set(values.subarray(row * columns, (row + 1) * columns), i * columns);
+    }
+    for (const backend of backends) {
+      const table = backend.uploadBlocks(bytes, format, [9, columns]);
+      const rows = backend.kernels.gatherQuantized!(table, format, 9, columns, backend.upload(indices, 'i32'), 4);
+      expectSameNumbers(await backend.read(rows), expected, backend.engine);
+      expect(await backend.read(table)).toEqual(bytes);
+    }
+  });
+});
+
+it('decodes every float16', async () => {
+  const bytes = new Uint8Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer);
+  const expected = decodeArray({ format: 'f16', shape: [1, 65536], data: bytes });
+  for (const backend of backends) {
+    const table = backend.uploadBlocks(bytes, 'f16', [1, 65536]);
+    const row = backend.kernels.gatherQuantized!(table, 'f16', 1, 65536, backend.upload(Int32Array.of(0), 'i32'), 1);
+    expectSameNumbers(await backend.read(row), expected, backend.engine);
+  }
+});

@@ -1,0 +1,112 @@
+import type { MatmulSpec } from '@lowrank/core';
+import type { CpuBackend } from '@lowrank/backend-cpu';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectSameNumbers, numbers, startEngines } from './engines.ts';
+import { exactFma } from './exact-fma.ts';
+
+let backends: CpuBackend[] = [];
+beforeAll(async () => {
+  backends = [...(await startEngines(1)), ...(await startEngines(3))];
+});
+afterAll(() => Promise.all(backends.map((backend) => backend.dispose())));
+
+/** The definition: one chain of fused multiply-adds over ascending k. */
+function chains(a: Float32Array, b: Float32Array, spec: MatmulSpec): Float32Array {
+  const { batch, m, n, k, transposeA, transposeB } = spec;
+  const c = new Float32Array(batch * m * n);
+  for (let item = 0; item < batch; item++) {
+    const startA = spec.batchA ? item * m * k : 0;
+    const startB = spec.batchB ? item * k * n : 0;
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let l = 0; l < k; l++) {
+          const x = a[startA + (transposeA ? l * m + i : i * k + l)]!;
+          const y = b[startB + (transposeB ? j * k + l : l * n + j)]!;
+          sum = exactFma(x, y, sum);
+        }
+        c[(item * m + i) * n + j] = sum;
+      }
+    }
+  }
+  return c;
+}
+
+const shapes = [
+  { m: 1, n: 1, k: 1 },
+  { m: 1, n: 37, k: 300 },
+  { m: 5, n: 8, k: 17 },
+  { m: 13, n: 31, k: 0 },
+  { m: 7, n: 65, k: 257 },
+  { m: 64, n: 32, k: 16 },
+  { m: 131, n: 8, k: 521 },
+  { m: 211, n: 41, k: 29 },
+  { m: 1031, n: 33, k: 8 },
+];
+
+describe('each element of a product is one chain of fused multiply-adds over ascending k, bit for bit', () => {
+  for (const [index, { m, n, k }] of shapes.entries()) {
+    for (const transposeA of [false, true]) {
+      for (const transposeB of [false, true]) {
+        const name = `${m} x ${n} x ${k}${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`;
+        it(name, async () => {
+          const spec = { batch: 1, m, n, k, transposeA, transposeB, batchA: true, batchB: true };
+          await expectChains(numbers(m * k, 2 * index + 1), numbers(k * n, 2 * index + 2), spec);
+        });
+      }
+    }
+  }
+
+  for (const [batchA, batchB] of [
+    [true, true],
+    [true, false],
+    [false, true],
+  ] as const) {
+    it(`a batch of 5${batchA ? '' : ' with one a'}${batchB ? '' : ' with one b'}`, async () => {
+      const [batch, m, n, k] = [5, 140, 11, 19];
+      const spec = { batch, m, n, k, transposeA: false, transposeB: false, batchA, batchB };
+      await expectChains(numbers((batchA ? batch : 1) * m * k, 3), numbers((batchB ? batch : 1) * k * n, 4), spec);
+    });
+  }
+
+  async function expectChains(a: Float32Array, b: Float32Array, spec: MatmulSpec): Promise<void> {
+    const expected = chains(a, b, spec);
+    const fused = backends.filter((backend) => backend.supports.fusedMultiplyAdd);
+    expect(fused.length).toBeGreaterThan(0);
+    for (const backend of fused) {
+      const operands = [backend.upload(a, 'f32'), backend.upload(b, 'f32')] as const;
+      const product = backend.kernels.matmul(...operands, spec);
+      expectSameNumbers(await backend.read(product), expected, `${backend.engine}, ${backend.threads} threads`);
+      for (const storage of [...operands, product]) backend.free(storage);
+    }
+  }
+});
+
+it('a row has the same bits alone as among others', async () => {
+  const [m, n, k] = [150, 70, 300];
+  const a = numbers(m * k, 5);
+  const b = numbers(n * k, 6);
+  const spec = { batch: 1, n, k, transposeA: false, transposeB: true, batchA: true, batchB: true };
+  for (const backend of backends) {
+    const weight = backend.upload(b, 'f32');
+    const all = (await backend.read(
+      backend.kernels.matmul(backend.upload(a, 'f32'), weight, { ...spec, m }),
+    )) as Float32Array;
+    for (const row of [0, 77, 149]) {
+      const x = backend.upload(a.slice(row * k, (row + 1) * k), 'f32');
+      const alone = await backend.read(backend.kernels.matmul(x, weight, { ...spec, m: 1 }));
+      expectSameNumbers(alone, all.slice(row * n, (row + 1) * n), backend.engine);
+    }
+  }
+});
+
+it('carries NaN and infinities', async () => {
+  const a = Float32Array.from([1, Number.NaN, 1, Number.POSITIVE_INFINITY, 0, 1]);
+  const b = Float32Array.from([0, 1, 1, Number.NEGATIVE_INFINITY]);
+  const spec = { batch: 1, m: 3, n: 2, k: 2, transposeA: false, transposeB: false, batchA: true, batchB: true };
+  for (const backend of backends) {
+    const product = backend.kernels.matmul(backend.upload(a, 'f32'), backend.upload(b, 'f32'), spec);
+    const [x, y] = [Number.NaN, Number.NEGATIVE_INFINITY];
+    expect(await backend.read(product), backend.engine).toEqual(Float32Array.from([x, x, Infinity, y, 1, y]));
+  }
+});
