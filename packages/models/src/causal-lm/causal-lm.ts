@@ -9,9 +9,9 @@ import {
   scope,
   type Backend,
   type ForwardPass,
-  type FrozenWeight,
   type RmsNorm,
   type Tensor,
+  type Weight,
 } from '@lowrank/core';
 import type { CausalLmConfig } from './config.ts';
 import type { DecoderLayer, LayerInputs } from './decoder-layer.ts';
@@ -22,11 +22,11 @@ import { indexTensor, ownSegments, type SequenceBatch } from './sequences.ts';
 export interface CausalLmParts {
   readonly config: CausalLmConfig;
   readonly backend: Backend;
-  readonly embedding: FrozenWeight;
+  readonly embedding: Weight;
   readonly layers: readonly DecoderLayer[];
   readonly norm: RmsNorm;
   /** Absent where the head is tied to the embedding. */
-  readonly head?: FrozenWeight;
+  readonly head?: Weight;
   readonly rope: RopeTables;
 }
 

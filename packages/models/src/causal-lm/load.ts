@@ -1,4 +1,15 @@
-import { decodeArray, FrozenWeight, keep, Linear, RmsNorm, tensor, type Backend, type HostArray, type Tensor } from '@lowrank/core';
+import {
+  decodeArray,
+  FrozenWeight,
+  keep,
+  Linear,
+  RmsNorm,
+  tensor,
+  type Backend,
+  type HostArray,
+  type Tensor,
+  type Weight,
+} from '@lowrank/core';
 import type { GgufFile } from '@lowrank/io-gguf';
 import { ggufName } from '../architectures/names.ts';
 import { ModelsError } from '../models-error.ts';
@@ -8,6 +19,8 @@ import { DecoderLayer, Mlp, SelfAttention } from './decoder-layer.ts';
 import { RopeTables } from './rope-tables.ts';
 
 export interface LoadOptions {
+  /** Weights decoded to f32 tensors that a gradient flows to, for training the model itself. Default false: frozen as stored. */
+  readonly trainable?: boolean;
   /** Called after each tensor with the bytes read so far and in all. */
   readonly onProgress?: (loaded: number, total: number) => void;
 }
@@ -18,7 +31,7 @@ export interface LoadOptions {
  */
 export async function loadCausalLm(file: GgufFile, backend: Backend, options: LoadOptions = {}): Promise<CausalLm> {
   const config = configFromGguf(file);
-  const reader = new TensorReader(file, config, backend, options.onProgress);
+  const reader = new TensorReader(file, config, backend, options);
   try {
     return await build(reader, file, config, backend);
   } catch (error) {
@@ -27,14 +40,20 @@ export async function loadCausalLm(file: GgufFile, backend: Backend, options: Lo
   }
 }
 
-async function build(reader: TensorReader, file: GgufFile, config: CausalLmConfig, backend: Backend): Promise<CausalLm> {
+async function build(
+  reader: TensorReader,
+  file: GgufFile,
+  config: CausalLmConfig,
+  backend: Backend,
+): Promise<CausalLm> {
   const { hiddenSize, feedForwardSize, heads, kvHeads, headSize, vocabularySize, layers } = config;
   const factors = file.tensors.has('rope_freqs.weight') ? decodeArray(await file.read('rope_freqs.weight')) : undefined;
   const embedding = await reader.weight('model.embed_tokens', vocabularySize, hiddenSize);
   const blocks: DecoderLayer[] = [];
   for (let n = 0; n < layers; n++) {
     const at = `model.layers.${n}`;
-    const linear = (name: string, rows: number, columns: number): Promise<Linear> => reader.linear(`${at}.${name}`, rows, columns);
+    const linear = (name: string, rows: number, columns: number): Promise<Linear> =>
+      reader.linear(`${at}.${name}`, rows, columns);
     blocks.push(
       new DecoderLayer({
         inputNorm: await reader.norm(`${at}.input_layernorm`),
@@ -75,21 +94,22 @@ class TensorReader {
   readonly #file: GgufFile;
   readonly #config: CausalLmConfig;
   readonly #backend: Backend;
-  readonly #onProgress: LoadOptions['onProgress'];
+  readonly #options: LoadOptions;
   readonly #made: { dispose(): void }[] = [];
   readonly #total: number;
   #loaded = 0;
 
-  constructor(file: GgufFile, config: CausalLmConfig, backend: Backend, onProgress: LoadOptions['onProgress']) {
+  constructor(file: GgufFile, config: CausalLmConfig, backend: Backend, options: LoadOptions) {
     this.#file = file;
     this.#config = config;
     this.#backend = backend;
-    this.#onProgress = onProgress;
+    this.#options = options;
     this.#total = [...file.tensors.values()].reduce((sum, info) => sum + (info.byteLength ?? 0), 0);
   }
 
-  async weight(path: string, rows: number, columns: number): Promise<FrozenWeight> {
-    return this.#keep(new FrozenWeight(this.#backend, await this.#read(path, 'weight', [rows, columns])));
+  async weight(path: string, rows: number, columns: number): Promise<Weight> {
+    const array = await this.#read(path, 'weight', [rows, columns]);
+    return this.#options.trainable === true ? this.#tensor(array) : this.#keep(new FrozenWeight(this.#backend, array));
   }
 
   async linear(path: string, rows: number, columns: number): Promise<Linear> {
@@ -108,8 +128,13 @@ class TensorReader {
   }
 
   async #vector(path: string, part: 'weight' | 'bias', length: number): Promise<Tensor> {
-    const values = decodeArray(await this.#read(path, part, [length]));
-    return this.#keep(keep(tensor(this.#backend, values, [length])));
+    return this.#tensor(await this.#read(path, part, [length]));
+  }
+
+  #tensor(array: HostArray): Tensor {
+    const made = this.#keep(keep(tensor(this.#backend, decodeArray(array), array.shape)));
+    made.requiresGrad = this.#options.trainable === true;
+    return made;
   }
 
   async #read(path: string, part: 'weight' | 'bias', shape: readonly number[]): Promise<HostArray> {
@@ -117,14 +142,22 @@ class TensorReader {
     const info = this.#file.tensors.get(name);
     const where = this.#file.source.name;
     if (info === undefined) {
-      throw new ModelsError('MODELS_TENSOR', `${where} lacks the tensor ${name}; it is not a whole ${this.#config.architecture.name} model`, { value: name });
+      throw new ModelsError(
+        'MODELS_TENSOR',
+        `${where} lacks the tensor ${name}; it is not a whole ${this.#config.architecture.name} model`,
+        { value: name },
+      );
     }
     if (info.shape.join() !== shape.join()) {
-      throw new ModelsError('MODELS_TENSOR', `${where}: ${name} has shape [${info.shape.join(', ')}]; the file's metadata ask for [${shape.join(', ')}]`, { value: info.shape });
+      throw new ModelsError(
+        'MODELS_TENSOR',
+        `${where}: ${name} has shape [${info.shape.join(', ')}]; the file's metadata ask for [${shape.join(', ')}]`,
+        { value: info.shape },
+      );
     }
     const array = await this.#file.read(name);
     this.#loaded += info.byteLength ?? 0;
-    this.#onProgress?.(this.#loaded, this.#total);
+    this.#options.onProgress?.(this.#loaded, this.#total);
     return array;
   }
 

@@ -2,7 +2,7 @@ export { cacheFolder } from './cache-folder.ts';
 export type { HubFile, KnownModel, WheelFile } from './catalog.ts';
 export { hubRoute } from './hub-route.ts';
 export type { HubOptions } from './hub-route.ts';
-export { listModels } from './list-models.ts';
+export { listModels, type ListedModel } from './list-models.ts';
 export { resolveModel } from './resolve-model.ts';
 export type { FailedRoute, ResolvedModel, ResolveModelOptions } from './resolve-model.ts';
 export type { Fetched, FetchProgress, Route, RouteRequest } from './route.ts';

@@ -1,5 +1,7 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EMBEDDED_MODEL_NAME, embeddedModelUrl } from '../embedded/index.ts';
 import { ModelsError } from '../models-error.ts';
 import { isIntact, moveIntoCache } from './cache.ts';
 import { cacheFolder } from './cache-folder.ts';
@@ -26,7 +28,7 @@ export interface ResolveModelOptions {
 
 export interface ResolvedModel {
   readonly path: string;
-  /** The file that was named, the cache, or the route that brought it. */
+  /** `'file'`: the one that was named; `'embedded'`: the package's own; `'cache'`; or the route that brought it. */
   readonly source: string;
 }
 
@@ -37,7 +39,7 @@ export interface FailedRoute {
 }
 
 /**
- * The file of a model: a path to one, a known model's name, or `owner/repo/file.gguf` on the Hugging Face hub. What is
+ * The file of a model: a path to one, a known model's name (`names`: the embedded one), or `owner/repo/file.gguf` on the Hugging Face hub. What is
  * not on this machine yet is fetched into the cache: resumed where an earlier attempt stopped, checked by its SHA-256
  * where that is known, and put in place by a rename.
  * @throws ModelsError MODELS_MODEL_NOT_FOUND for a name that stands for nothing; MODELS_DOWNLOAD, whose `value` is a
@@ -46,6 +48,8 @@ export interface FailedRoute {
 export async function resolveModel(nameOrPath: string, options: ResolveModelOptions = {}): Promise<ResolvedModel> {
   const local = await stat(nameOrPath).catch(() => undefined);
   if (local?.isFile()) return { path: nameOrPath, source: 'file' };
+  if (nameOrPath.toLowerCase() === EMBEDDED_MODEL_NAME)
+    return { path: fileURLToPath(embeddedModelUrl), source: 'embedded' };
   const file = wantedFile(nameOrPath);
   if (file === undefined) throw notFound(nameOrPath, local?.isDirectory() === true);
   const { cacheDir = cacheFolder(), offline = false } = options;
@@ -123,7 +127,7 @@ function reasonOf(error: unknown): string {
 }
 
 function notFound(name: string, isFolder: boolean): ModelsError {
-  const known = KNOWN_MODELS.map((model) => model.name).join(', ');
+  const known = [EMBEDDED_MODEL_NAME, ...KNOWN_MODELS.map((model) => model.name)].join(', ');
   return new ModelsError(
     'MODELS_MODEL_NOT_FOUND',
     isFolder

@@ -1,0 +1,1 @@
+export { EMBEDDED_MODEL_NAME, embeddedModel, embeddedModelUrl } from './embedded-model.ts';
