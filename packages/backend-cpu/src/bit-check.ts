@@ -12,7 +12,7 @@ const columns = 35;
 /** Runs the product [[-1, x], [-1, 2x]] [[rounded], [x]]: x^2 - rounded and 2 x^2 - rounded, in each column. */
 export async function checkBits(backend: CpuBackend): Promise<BitCheck> {
   const left = backend.upload(new Float32Array([-1, x, -1, 2 * x]), 'f32');
-  const right = backend.upload(new Float32Array([...Array(columns).fill(rounded), ...Array(columns).fill(x)]), 'f32');
+  const right = backend.upload(new Float32Array(2 * columns).fill(rounded, 0, columns).fill(x, columns), 'f32');
   const spec = { batch: 1, m: 2, n: columns, k: 2, transposeA: false, transposeB: false, batchA: false, batchB: false };
   const product = backend.kernels.matmul(left, right, spec);
   const values = await backend.read(product);

@@ -76,5 +76,5 @@
   const report = (error) => post({ kind: 'error', message: String((error && error.stack) || error) });
 
   if (node) node.parentPort.on('message', receive);
-  else self.onmessage = (event) => receive(event.data);
+  else self.addEventListener('message', (event) => receive(event.data));
 })();

@@ -57,13 +57,12 @@ export function nativeEngine(options: NativeOptions): SharedEngine {
       { value: set },
     );
   }
-  let engine: SharedEngine | undefined;
   const { handle, block, offset, reserved } = addon.create(set, options.threads, options.memoryLimit, () =>
-    engine?.signal(),
+    engine.signal(),
   );
   let committed = 0;
   let ended = false;
-  engine = new SharedEngine({
+  const engine = new SharedEngine({
     name: `native ${set}`,
     threads: options.threads,
     fused: true,

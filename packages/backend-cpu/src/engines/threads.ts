@@ -3,7 +3,7 @@ import { workerSource } from '../generated/worker.ts';
 /** A worker of Node or of a browser. */
 export interface Thread {
   post(message: unknown, transfer?: ArrayBuffer[]): void;
-  onMessage<Message>(listener: (message: Message) => void): void;
+  onMessage(listener: (message: unknown) => void): void;
   /** It could not start, or ended without being asked to. */
   onError(listener: (reason: string) => void): void;
   hold(whether: boolean): void;
@@ -41,10 +41,10 @@ function startWebThread(url: string | URL | undefined): Thread {
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     onMessage(listener) {
-      worker.addEventListener('message', (event) => listener((event as unknown as { data: never }).data));
+      worker.addEventListener('message', (event) => listener((event as { data?: unknown }).data));
     },
     onError(listener) {
-      worker.addEventListener('error', (event) => listener((event as unknown as { message?: string }).message ?? 'error'));
+      worker.addEventListener('error', (event) => listener((event as { message?: string }).message ?? 'error'));
     },
     hold() {},
     async terminate() {

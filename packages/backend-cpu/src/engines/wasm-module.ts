@@ -26,7 +26,7 @@ export async function compile(variant: WasmVariant, assets: string | URL | undef
   try {
     return await webAssembly.compile(await bytesOf(variant, assets));
   } catch (error) {
-    throw new BackendError('BACKEND_NOT_AVAILABLE', `this JavaScript engine does not take the WebAssembly (${variant}): ${error}`, {
+    throw new BackendError('BACKEND_NOT_AVAILABLE', `this JavaScript engine does not take the WebAssembly (${variant}): ${String(error)}`, {
       value: variant,
       cause: error,
     });
@@ -45,7 +45,7 @@ async function bytesOf(variant: WasmVariant, assets: string | URL | undefined): 
       return new Uint8Array(await readFile(url));
     }
     const response = await fetch(url);
-    if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+    if (!response.ok) throw new Error(`${url.href} answers ${response.status}`);
     return new Uint8Array(await response.arrayBuffer());
   }
   const text = atob(await inlined(variant));

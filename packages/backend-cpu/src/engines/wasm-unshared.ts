@@ -48,8 +48,9 @@ class UnsharedEngine implements Engine {
     this.endAddress = Math.min(MAX_PAGES * PAGE, STACKS_ADDRESS + memoryLimit);
   }
 
+  /** Writes need not know: they keep their place among the commands. */
   completed(): number {
-    return this.#reads.size === 0 && this.#words === 0 ? this.enqueued : 0;
+    return 0;
   }
 
   enqueue(command: Float64Array, words: number): void {
@@ -123,7 +124,7 @@ class UnsharedEngine implements Engine {
   }
 
   fail(error: Error): void {
-    this.#broken ??= error;
+    this.#broken ??= this.#outOfMemory ?? error;
     for (const waiting of this.#reads.values()) waiting.reject(this.#broken);
     this.#reads.clear();
     this.#worker.hold(false);
@@ -142,7 +143,8 @@ export async function wasmUnsharedEngine(options: WasmOptions): Promise<Engine> 
   const worker = startThread(assetUrl('worker.js', options.assets));
   const engine = new UnsharedEngine(worker, options.memoryLimit);
   await new Promise<void>((resolve, reject) => {
-    worker.onMessage((message: Message) => {
+    worker.onMessage((received) => {
+      const message = received as Message;
       if (message.kind === 'ready') resolve();
       else if (message.kind === 'error') reject(notStarted(message.message));
       engine.receive(message);

@@ -30,22 +30,24 @@ export async function wasmEngine(variant: 'relaxed' | 'baseline', options: WasmO
   const firstAddress = Math.ceil((STACKS_ADDRESS + threads * STACK_BYTES) / PAGE) * PAGE;
   const memory = sharedMemory(firstAddress / PAGE);
   let bytes = new Uint8Array(memory.buffer);
-  let engine: SharedEngine | undefined;
   let ending = false;
+  /** Until the engine is made nobody listens. */
+  const listener: { signal(): void; crash(reason: string): void } = { signal() {}, crash() {} };
 
   const workers = Array.from({ length: threads }, () => startThread(assetUrl('worker.js', options.assets)));
   const started = workers.map(
     (worker, index) =>
       new Promise<void>((resolve, reject) => {
-        worker.onMessage((message: Message) => {
-          if (message.kind === 'ready') resolve();
-          else if (message.kind === 'signal') engine?.signal();
-          else if (engine === undefined) reject(new Error(message.message));
-          else if (!ending) engine.crash(message.message);
-        });
-        worker.onError((reason) => {
+        const fail = (reason: string) => {
           reject(new Error(reason));
-          if (!ending) engine?.crash(reason);
+          if (!ending) listener.crash(reason);
+        };
+        worker.onError(fail);
+        worker.onMessage((received) => {
+          const message = received as Message;
+          if (message.kind === 'ready') resolve();
+          else if (message.kind === 'signal') listener.signal();
+          else fail(message.message);
         });
         const stack = STACKS_ADDRESS + (index + 1) * STACK_BYTES;
         worker.post({ kind: 'shared', module, memory, control: CONTROL_ADDRESS, threads, index, stack });
@@ -59,12 +61,12 @@ export async function wasmEngine(variant: 'relaxed' | 'baseline', options: WasmO
     await Promise.all(started);
   } catch (error) {
     await terminate();
-    throw new BackendError('BACKEND_NOT_AVAILABLE', `the worker threads did not start: ${error}`, { cause: error });
+    throw new BackendError('BACKEND_NOT_AVAILABLE', `the worker threads did not start: ${String(error)}`, { cause: error });
   }
   for (const worker of workers) worker.hold(false);
 
   const ring = new CommandRing(memory.buffer, CONTROL_ADDRESS, () => Atomics.notify(ring.words, control.TAIL));
-  engine = new SharedEngine({
+  const engine = new SharedEngine({
     name: `wasm ${variant}`,
     threads,
     fused: variant === 'relaxed',
@@ -91,6 +93,8 @@ export async function wasmEngine(variant: 'relaxed' | 'baseline', options: WasmO
     },
     release: terminate,
   });
+  listener.signal = () => engine.signal();
+  listener.crash = (reason) => engine.crash(reason);
   return engine;
 }
 
@@ -108,7 +112,7 @@ function sharedMemory(initial: number): WasmMemory {
     const memory = new webAssembly.Memory({ initial, maximum: MAX_PAGES, shared: true });
     if (memory.buffer instanceof SharedArrayBuffer) return memory;
   } catch (error) {
-    throw new BackendError('BACKEND_NOT_AVAILABLE', `no shared WebAssembly memory: ${error}`, { cause: error });
+    throw new BackendError('BACKEND_NOT_AVAILABLE', `no shared WebAssembly memory: ${String(error)}`, { cause: error });
   }
   throw new BackendError(
     'BACKEND_NOT_AVAILABLE',

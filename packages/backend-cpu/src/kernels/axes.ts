@@ -10,7 +10,7 @@ export const elements = (shape: Shape): number => shape.reduce((product, size) =
 
 /** Strides of a contiguous array, with 0 where a size of 1 is broadcast to `target`. */
 export function stridesOf(shape: Shape, target: Shape = shape): number[] {
-  const strides = new Array<number>(shape.length);
+  const strides = shape.map(() => 0);
   let stride = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     strides[axis] = shape[axis] === 1 && target[axis] !== 1 ? 0 : stride;

@@ -38,7 +38,7 @@ export class Allocator {
   top: number;
   readonly #start: number;
   readonly #grow: (end: number) => boolean;
-  readonly #lists: (Block | undefined)[] = new Array(CLASSES).fill(undefined);
+  readonly #lists: (Block | undefined)[] = Array.from({ length: CLASSES }, () => undefined);
   readonly #nonEmpty: Int32Array = new Int32Array(Math.ceil(CLASSES / 32));
   #last: Block | undefined;
 
