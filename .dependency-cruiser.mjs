@@ -7,8 +7,7 @@ export const resolveOptions = {
 
 /**
  * The import rules of the house, on resolved files, so that a relative path out of a package is caught as well as a name.
- * `parser: 'swc'` because TypeScript 7 has no JavaScript API. `e2e/import-rules.test.ts` plants forbidden imports and
- * checks that each is found.
+ * `e2e/import-rules.test.ts` plants forbidden imports and checks that each is found.
  *
  * @type {import('dependency-cruiser').IConfiguration}
  */
@@ -107,7 +106,7 @@ export default {
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {
-    parser: 'swc',
+    parser: 'tsc',
     tsPreCompilationDeps: true,
     combinedDependencies: false,
     doNotFollow: { path: 'node_modules' },

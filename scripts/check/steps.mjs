@@ -19,7 +19,7 @@ export const steps = [
   {
     name: 'imports',
     says: 'no circular imports; core knows no plugin, plugins know core alone',
-    args: ['scripts/check/imports-cli.mjs'],
+    args: ['scripts/check/imports.mjs'],
   },
   {
     name: 'build',
