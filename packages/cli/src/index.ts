@@ -1,0 +1,2 @@
+export { CliError, type CliErrorCode } from './cli-error.ts';
+export { run } from './run.ts';

@@ -1,0 +1,28 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Parsers of option values; what they refuse becomes commander's message with the option's name. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < least || text.trim() === '') {
+      throw new InvalidArgumentError(`a whole number of ${least} or more is needed.`);
+    }
+    return value;
+  };
+}
+
+export function numberBetween(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!(value >= low && value <= high) || text.trim() === '') {
+      throw new InvalidArgumentError(high === Infinity ? `a number of ${low} or more is needed.` : `a number from ${low} to ${high} is needed.`);
+    }
+    return value;
+  };
+}
+
+/** `q_proj,v_proj` to a list; `all-linear` and regular expressions (with a character no name has) stay as they are. */
+export function moduleNames(text: string): string | string[] {
+  if (text === 'all-linear' || /[\\^$*+?()[\]{}|]/.test(text)) return text;
+  return text.split(',').map((name) => name.trim());
+}

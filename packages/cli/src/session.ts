@@ -1,0 +1,77 @@
+import type { Backend, InjectedAdapter } from '@lowrank/core';
+import { fileSource, openGguf, type GgufFile } from '@lowrank/io-gguf';
+import {
+  chatTemplateFromGguf,
+  loadAdapterGguf,
+  loadCausalLm,
+  resolveModel,
+  tokenizerFromGguf,
+  type CausalLm,
+  type ChatTemplate,
+  type Tokenizer,
+} from '@lowrank/models';
+import { ggufAdapter } from './adapters.ts';
+import { openBackend } from './backends.ts';
+import { barText, bytesText } from './format.ts';
+import type { Reporter } from './reporter.ts';
+
+export interface SessionOptions {
+  readonly model: string;
+  readonly backend: string;
+  readonly threads?: number | undefined;
+  readonly adapterFile?: string | undefined;
+}
+
+/** A model on a backend with all that goes with it. */
+export interface Session {
+  readonly path: string;
+  readonly file: GgufFile;
+  readonly backend: Backend & { readonly engine?: string };
+  readonly model: CausalLm;
+  readonly tokenizer: Tokenizer;
+  readonly template: ChatTemplate | undefined;
+  readonly adapter: InjectedAdapter | undefined;
+  close(): Promise<void>;
+}
+
+/** Finds the model (fetching it where need be), loads it, and puts the adapter file on it. */
+export async function openSession(options: SessionOptions, reporter: Reporter): Promise<Session> {
+  const path = await findModel(options.model, reporter);
+  const file = await openGguf(await fileSource(path));
+  const closers: (() => Promise<void> | void)[] = [() => file.close()];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const tokenizer = tokenizerFromGguf(file.metadata);
+    const template = chatTemplateFromGguf(file.metadata, tokenizer);
+    const backend = await openBackend(options.backend, options.threads);
+    closers.push(() => backend.dispose());
+    const model = await loadCausalLm(file, backend, {
+      onProgress: (loaded, total) => reporter.status(`loading ${barText(loaded, total)} ${bytesText(loaded)} of ${bytesText(total)}`),
+    });
+    closers.push(() => model.dispose());
+    const adapter = options.adapterFile === undefined ? undefined : await loadAdapterGguf(options.adapterFile, model, ggufAdapter);
+    reporter.settle();
+    return { path, file, backend, model, tokenizer, template, adapter, close };
+  } catch (error) {
+    reporter.settle();
+    await close();
+    throw error;
+  }
+}
+
+/** The path of a model by name, path or hub address, told while it is fetched. */
+export async function findModel(name: string, reporter: Reporter): Promise<string> {
+  const resolved = await resolveModel(name, {
+    onProgress: ({ route, receivedBytes, totalBytes }) =>
+      reporter.status(
+        totalBytes === undefined
+          ? `fetching ${name} (${route}) ${bytesText(receivedBytes)}`
+          : `fetching ${name} (${route}) ${barText(receivedBytes, totalBytes)} ${bytesText(receivedBytes)} of ${bytesText(totalBytes)}`,
+      ),
+  });
+  reporter.settle();
+  if (resolved.source !== 'file' && resolved.source !== 'cache') reporter.note(`fetched ${name} from ${resolved.source}`);
+  return resolved.path;
+}
