@@ -7,6 +7,8 @@ export type CountedKernel = keyof Primitives | keyof FusedKernels;
 
 export interface KernelCall {
   readonly kernel: CountedKernel;
+  /** Elements of each storage among its arguments. */
+  readonly operands: readonly number[];
   /** Elements of each storage it returned; empty for kernels that work in place. */
   readonly results: readonly number[];
 }
@@ -44,8 +46,8 @@ export function countingBackend(backend: Backend): CountingBackend {
     name: backend.name,
     interfaceVersion: backend.interfaceVersion,
     supports: backend.supports,
-    kernels: wrapKernels(backend.kernels, (kernel, results) => {
-      calls.push({ kernel, results: results.map(({ length }) => length) });
+    kernels: wrapKernels(backend.kernels, (kernel, operands, results) => {
+      calls.push({ kernel, operands: operands.map(({ length }) => length), results: results.map(({ length }) => length) });
       resultBytes += results.reduce((sum, { byteLength }) => sum + byteLength, 0);
     }),
     upload: (data, dtype) => uploaded(backend.upload(data, dtype)),
@@ -76,25 +78,25 @@ export function countingBackend(backend: Backend): CountingBackend {
   };
 }
 
-/** The kernels that are offered, each telling `seen` what it returned. */
+/** The kernels that are offered, each telling `seen` what it took and returned. */
 function wrapKernels(
   kernels: Kernels,
-  seen: (kernel: CountedKernel, results: readonly Storage[]) => void,
+  seen: (kernel: CountedKernel, operands: readonly Storage[], results: readonly Storage[]) => void,
 ): Kernels {
   const offered = [...primitiveNames, ...fusedKernelNames].filter((name) => kernels[name] !== undefined);
   const wrapped = offered.map((name) => [
     name,
     (...operands: unknown[]): unknown => {
       const result = (kernels[name] as (...operands: unknown[]) => unknown).apply(kernels, operands);
-      seen(name, resultsOf(result));
+      seen(name, operands.flatMap(storagesIn), storagesIn(result));
       return result;
     },
   ]);
   return Object.fromEntries(wrapped) as Kernels;
 }
 
-/** A storage, an object of storages by name, or nothing. */
-function resultsOf(result: unknown): Storage[] {
-  if (typeof result !== 'object' || result === null) return [];
-  return 'byteLength' in result ? [result as Storage] : (Object.values(result) as Storage[]);
+/** The storages of an argument or result: one, several in a list or by name, or none. */
+function storagesIn(value: unknown): Storage[] {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return [];
+  return 'byteLength' in value ? [value as Storage] : Object.values(value).flatMap(storagesIn);
 }

@@ -1,4 +1,3 @@
-import { tensor } from '@lowrank/core';
 import type { ConfiguredAdapter, Tensor, TypedArray } from '@lowrank/core';
 import { compare } from '../backend/compare.ts';
 import { float64 } from '../backend/operands.ts';
@@ -43,7 +42,3 @@ export function demandClose(trial: Trial, what: string, got: TypedArray, { value
   compare(subject, got, value, tolerance, trial.backend.supports.precision);
 }
 
-/** A tensor of f32 values on a backend, whatever array they come in. */
-export function upload(trial: Trial, values: TypedArray, shape: readonly number[]): Tensor {
-  return tensor(trial.backend, Float32Array.from(values), shape);
-}

@@ -14,8 +14,8 @@ import { tracked, TrackedStorage } from './tracked-storage.ts';
 export interface RoundingBackend extends Backend {
   /** A bound on |another backend's number - this one's|, for each element. */
   errorOf(storage: Storage): Float64Array;
-  /** Says that the values came rounded, `times` times: they may be that far from what they stand for. */
-  loosen(storage: Storage, times: number): void;
+  /** Says that the values came rounded: each may be `relative` of itself away from what it stands for. */
+  loosen(storage: Storage, relative: number): void;
 }
 
 /**
@@ -62,9 +62,9 @@ export function roundingBackend(unit: number): RoundingBackend {
     resetPeak: () => undefined,
     dispose: () => Promise.resolve(),
     errorOf: (storage) => tracked(storage).error.slice(),
-    loosen(storage, times) {
+    loosen(storage, relative) {
       const { value, error } = tracked(storage);
-      for (let i = 0; i < error.length; i++) error[i]! += times * unit * Math.abs(value[i]!);
+      for (let i = 0; i < error.length; i++) error[i]! += relative * Math.abs(value[i]!);
     },
   };
 }

@@ -1,0 +1,96 @@
+import { scope, wrapLayer } from '@lowrank/core';
+import { demand } from '../../conformance-error.ts';
+import { demandEqual, titleOf } from '../judge.ts';
+import { disposeStep, makeRig, step, trainingPass, withRig, Rig, type Trial } from '../rig.ts';
+import { stirredStates } from '../stirred.ts';
+import { buildLayer, inputOf } from '../test-layers.ts';
+import type { AdapterRule } from './rule.ts';
+
+const leading = [5];
+
+/** Off again, nothing tells that it was there: neither numbers nor memory. */
+export const ejectIsExact: AdapterRule = {
+  name: 'ejecting leaves the layer as it was, merged or not, and frees all memory',
+  async run(trial) {
+    const { backend, row, configured } = trial;
+    const states = await stirredStates(trial);
+    const layer = buildLayer(backend, row);
+    const base = await outputOf(trial, layer);
+    const live = backend.memory().liveBytes;
+    for (const merged of configured.adapter.merge === undefined ? [false] : [false, true]) {
+      const adapter = await wrapLayer(layer, configured);
+      adapter.load(new Map([...states.values()].map((state) => ['default', state])));
+      disposeStep(step(new Rig(trial, layer, adapter)));
+      if (merged) await adapter.merge();
+      adapter.eject();
+      demandEqual(trial, 'output after eject', await outputOf(trial, layer), base);
+      demand(backend.memory().liveBytes === live, titleOf(trial, `eject leaves ${backend.memory().liveBytes - live} bytes behind`));
+    }
+    layer.dispose();
+  },
+};
+
+async function outputOf({ backend, row }: Trial, layer: ReturnType<typeof buildLayer>): Promise<ArrayLike<number> & Float32Array> {
+  const x = inputOf(backend, row, leading);
+  const y = scope(() => layer.forward(x));
+  const values = await y.data();
+  for (const used of [x, y]) used.dispose();
+  return values as Float32Array;
+}
+
+/** A second adapter neither sees the first nor is seen by it. */
+export const adaptersAddUp: AdapterRule = {
+  name: 'several adapters on one layer add up, and come off one by one',
+  async run(trial) {
+    const states = await stirredStates(trial);
+    await withRig(trial, { states }, async (first) => {
+      const { layer, backend } = first;
+      if (first.slot.state.base !== undefined) return;
+      const alone = await first.output(leading);
+      const second = await wrapLayer(layer, trial.configured, { name: 'second', seed: 8 });
+      second.load(new Map([...states.values()].map((state) => ['second', state])));
+      demand(layer.slots.length === 2, titleOf(trial, 'the layer does not carry both adapters'));
+      const x = inputOf(backend, trial.row, leading);
+      const [y, base, deltas] = scope(() => {
+        const y0 = layer.slots.length === 2 ? plain(layer, x) : x;
+        return [layer.forward(x), y0, layer.slots.map((slot) => slot.delta(x, y0, layer.frozenLayer(slot.site), trainingOff))];
+      });
+      const [together, start, one, two] = [await y.data(), await base.data(), await deltas[0]!.data(), await deltas[1]!.data()];
+      const narrow = backend.supports.precision === 'f32' ? Math.fround : (value: number) => value;
+      const sum = together.map((_: number, i: number) => narrow(narrow(start[i]! + one[i]!) + two[i]!));
+      demandEqual(trial, 'output of both', together, sum);
+      for (const used of [x, y, base, ...deltas]) used.dispose();
+      second.eject();
+      demandEqual(trial, 'output after the second came off', await first.output(leading), alone);
+    });
+  },
+};
+
+const trainingOff = { ...trainingPass, training: false };
+
+/** The layer without its adapters. */
+function plain(layer: ReturnType<typeof buildLayer>, x: ReturnType<typeof inputOf>): ReturnType<typeof inputOf> {
+  const slots = [...layer.slots];
+  const active = slots.map((slot) => slot.active);
+  for (const slot of slots) slot.active = false;
+  const y = layer.forward(x);
+  slots.forEach((slot, i) => {
+    slot.active = active[i]!;
+  });
+  return y;
+}
+
+/** Live bytes after N steps are those after two. */
+export const stepsLeaveNothing: AdapterRule = {
+  name: 'twelve steps hold no more memory than two',
+  async run(trial) {
+    const rig = await makeRig(trial);
+    const live: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      disposeStep(step(rig, { pass: { ...trainingPass, step: i } }));
+      live.push(trial.backend.memory().liveBytes);
+    }
+    rig.dispose();
+    demand(live[11] === live[1], titleOf(trial, `${live[11]} bytes are live after twelve steps, ${live[1]} after two`));
+  },
+};

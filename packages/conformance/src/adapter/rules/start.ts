@@ -1,0 +1,78 @@
+import { scope, type TypedArray } from '@lowrank/core';
+import { sameBits } from '../../backend/operands.ts';
+import { reference } from '../../reference/reference.ts';
+import { roundingBackend } from '../../rounding/rounding-backend.ts';
+import { ConformanceError } from '../../conformance-error.ts';
+import { demandEqual, titleOf } from '../judge.ts';
+import { seed, trainingPass, withRig, type Trial } from '../rig.ts';
+import { buildLayer, inputOf } from '../test-layers.ts';
+import type { AdapterRule } from './rule.ts';
+
+const leading = [2, 3];
+
+/** An adapter that starts without effect does not change a number, in inference or training. */
+export const startsAtBase: AdapterRule = {
+  name: 'equals the base at init',
+  async run(trial, start) {
+    const base = await baseOutput(trial);
+    await withRig(trial, {}, async (rig) => {
+      for (const pass of [undefined, trainingPass]) {
+        const y = await rig.output(leading, pass);
+        if (start === 'exact') demandEqual(trial, 'the output at init', y, base);
+        else demandWithin(trial, y, base, await startTolerance(trial));
+      }
+    });
+  },
+};
+
+/** Initial weights are named by seed, type and path alone. */
+export const startsTheSameEverywhere: AdapterRule = {
+  name: 'starts from the same bits on every backend, and from others with another seed',
+  async run(trial) {
+    const here = await initialBits(trial, seed);
+    const there = await initialBits({ ...trial, backend: await reference() }, seed);
+    const other = await initialBits(trial, seed + 1);
+    for (const [name, values] of here) demandEqual(trial, `initial ${name}`, values, there.get(name)!);
+    const random = [...here].some(([name, values]) => !sameBits(values, other.get(name)!));
+    const constant = [...here.values()].every((values) => values.every((value: number) => value === values[0]));
+    if (!random && !constant) throw new ConformanceError('CONFORMANCE_CONTRACT', titleOf(trial, 'initial weights do not depend on the seed'));
+  },
+};
+
+async function initialBits(trial: Trial, from: number): Promise<Map<string, TypedArray>> {
+  return withRig(trial, { seed: from }, async ({ slot }) => {
+    const bits = new Map<string, TypedArray>();
+    for (const [name, param] of Object.entries(slot.state.params)) bits.set(name, Float32Array.from(await param.data()));
+    return bits;
+  });
+}
+
+async function baseOutput({ backend, row }: Trial): Promise<TypedArray> {
+  const layer = buildLayer(backend, row);
+  const x = inputOf(backend, row, leading);
+  const y = scope(() => layer.forward(x));
+  const values = await y.data();
+  for (const used of [x, y, layer]) used.dispose();
+  return values;
+}
+
+/**
+ * The exact weights, before they were rounded to f32, have no effect. The rounded ones are off by 2^-24 relative each:
+ * what running error analysis makes of that, once for the rounded weights' effect and once for its evaluation.
+ */
+async function startTolerance(trial: Trial): Promise<Float64Array> {
+  const rounding = roundingBackend(2 ** -24);
+  return withRig({ ...trial, backend: rounding }, {}, async (rig) => {
+    for (const param of Object.values(rig.slot.state.params)) rounding.loosen(param.storage, 2 ** -24);
+    const x = inputOf(rounding, trial.row, leading);
+    const y = scope(() => rig.layer.forward(x));
+    return rounding.errorOf(y.storage).map((error) => 2 * error);
+  });
+}
+
+function demandWithin(trial: Trial, got: TypedArray, expected: TypedArray, tolerance: Float64Array): void {
+  const wrong = got.findIndex((value: number, i: number) => !(Math.abs(value - expected[i]!) <= tolerance[i]!));
+  if (wrong < 0) return;
+  const message = titleOf(trial, `the output at init: element ${wrong} is ${got[wrong]}, must be ${expected[wrong]} within ${tolerance[wrong]}`);
+  throw new ConformanceError('CONFORMANCE_MISMATCH', message, got[wrong]);
+}
