@@ -1,16 +1,30 @@
-// The test suite, by vitest, on the sources. Ends with a line `N passed, N failed`, and with a failure where something
-// failed or where nothing ran.
+// The test suite: fetches the model that some tests run on, then vitest on the sources. Ends with a line
+// `N passed, N failed`, and with a failure where something failed or where nothing ran.
 import { parseCLI, startVitest } from 'vitest/node';
+import { SetupError } from './setup/stage.mjs';
 import { countTests } from './test/count-tests.mjs';
 
+/** @param {import('./test/count-tests.mjs').Counts} counts */
+function end({ passed, failed, skipped }) {
+  const rest = skipped > 0 ? `, ${skipped} skipped` : '';
+  // At once, and not when the event loop is empty: a worker left behind must not keep the run open.
+  process.stdout.write(`${passed} passed, ${failed} failed${rest}\n`, () =>
+    process.exit(failed > 0 || passed === 0 ? 1 : 0),
+  );
+}
+
 const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)]);
-
-const vitest = await startVitest('test', filter, { ...options, watch: false });
-const { passed, failed, skipped } = countTests(vitest.state);
-await vitest.close();
-
-if (passed + failed === 0) process.stderr.write('No test ran.\n');
-const rest = skipped > 0 ? `, ${skipped} skipped` : '';
-process.stdout.write(`${passed} passed, ${failed} failed${rest}\n`);
-// Explicitly, and not when the event loop is empty: a worker left behind must not keep the run open.
-process.exit(failed > 0 || passed === 0 ? 1 : 0);
+try {
+  if (filter.length === 0) {
+    const { fetchTestModel } = await import('./test/fetch-test-model.mjs');
+    await fetchTestModel();
+  }
+  const vitest = await startVitest('test', filter, { ...options, watch: false });
+  const counts = countTests(vitest.state);
+  await vitest.close();
+  if (counts.passed + counts.failed === 0) process.stderr.write('No test ran.\n');
+  end(counts);
+} catch (error) {
+  process.stderr.write(error instanceof SetupError ? `${error.message}\n${error.advice}\n` : `${String(error)}\n`);
+  end({ passed: 0, failed: 1, skipped: 0 });
+}

@@ -1,8 +1,13 @@
 /**
+ * @typedef {{ passed: number, failed: number, skipped: number }} Counts
+ */
+
+/**
  * Counts what vitest ran. A file that fails as a whole (a syntax error, a hook) and an error outside of any test count
  * as one failure each.
  *
  * @param {import('vitest/node').Vitest['state']} state
+ * @returns {Counts}
  */
 export function countTests(state) {
   const counts = { passed: 0, failed: state.getUnhandledErrors().length, skipped: 0 };
