@@ -2,7 +2,7 @@ export { attention, type AttentionOptions } from './attention.ts';
 export { add, div, equal, less, lessEqual, maximum, minimum, mul, sub } from './binary.ts';
 export { broadcastTo } from './broadcast-to.ts';
 export { cast } from './cast.ts';
-export { checkpoint } from './checkpoint.ts';
+export { checkpoint, type CheckpointOptions } from './checkpoint.ts';
 export { concat } from './concat.ts';
 export { crossEntropy } from './cross-entropy.ts';
 export { dropout, type DropoutOptions } from './dropout.ts';

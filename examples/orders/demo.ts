@@ -1,0 +1,125 @@
+/**
+ * `npm run demo`: fine-tunes SmolLM2-135M-Instruct on café orders and shows what changed.
+ *
+ * It is also an example of the library in use: load, answer, train, answer again, save.
+ */
+import { parseArgs } from 'node:util';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { evaluateLoss, parameterCounts } from '@lowrank/core';
+import { cpu } from '@lowrank/backend-cpu';
+import { lora } from '@lowrank/adapter-lora';
+import { fileSource, openGguf } from '@lowrank/io-gguf';
+import { chatTemplateFromGguf, evaluationSource, fineTune, loadCausalLm, lossOf, tokenizerFromGguf, writeAdapterGguf } from '@lowrank/models';
+import { bytesText, countText, makeReporter, trainProgress } from 'lowrank';
+import { answerAll, exactMatch } from './answers.ts';
+import { chooseTask } from './task.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    model: { type: 'string', default: 'smollm2-135m-instruct' },
+    epochs: { type: 'string', default: '2' },
+    threads: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (options.help) {
+  process.stdout.write(await readFile(new URL('usage.txt', import.meta.url), 'utf8'));
+} else {
+  await demo();
+}
+
+async function demo(): Promise<void> {
+  const reporter = makeReporter(options.json);
+  const task = await chooseTask(options.model, reporter);
+  const backend = await cpu(options.threads === undefined ? {} : { threads: Number(options.threads) });
+  await using file = await openGguf(task.source ?? (await fileSource(task.modelPath)));
+  const tokenizer = tokenizerFromGguf(file.metadata);
+  const template = chatTemplateFromGguf(file.metadata, tokenizer);
+  const model = await loadCausalLm(file, backend);
+  const { examples, tokens, trainedTokens, held } = await task.read(tokenizer, template);
+  const validation = held.map(({ example }) => example);
+
+  reporter.line(`model      ${task.model} on ${backend.name} (${backend.engine}, ${backend.threads} threads)`);
+  reporter.line(`task       ${task.description}`);
+  reporter.line('');
+
+  const answer = () => answerAll(model, tokenizer, held, (done) => reporter.status(`answering ${done} of ${held.length}`));
+  const validationLoss = async () => (await evaluateLoss(evaluationSource(validation, 8), lossOf(model))).loss;
+  const before = { answers: await answer(), loss: await validationLoss() };
+  reporter.settle();
+  show('before', before.answers);
+
+  const progress = trainProgress(reporter);
+  const result = await fineTune({
+    model,
+    adapter: lora({ rank: 8, alpha: 16, targetModules: 'all-linear' }),
+    examples,
+    epochs: Number(options.epochs),
+    batchSize: 8,
+    learningRate: 1e-3,
+    onStart: ({ adapter, steps }) => {
+      const { trainable, total } = parameterCounts(model);
+      reporter.line(`LoRA       ${countText(trainable)} trainable of ${countText(total)} parameters on ${adapter.sites.length} layers; ${steps} steps`);
+      progress.start(steps, 0, tokens / trainedTokens);
+    },
+    onEvent: (event) => progress.event(event),
+  });
+  reporter.settle();
+  const after = { answers: await answer(), loss: await validationLoss() };
+  reporter.settle();
+  show('after', after.answers);
+
+  const adapterPath = fileURLToPath(new URL('../../runs/orders.gguf', import.meta.url));
+  await mkdir(new URL('../../runs/', import.meta.url), { recursive: true });
+  await rm(adapterPath, { force: true });
+  const adapterBytes = await writeAdapterGguf(adapterPath, model, result.adapter);
+  const shortPath = relative(process.cwd(), adapterPath);
+  const [matchBefore, matchAfter] = task.exact ? [exactMatch(before.answers), exactMatch(after.answers)] : [null, null];
+  const readTokens = Math.round((result.tokens * tokens) / trainedTokens);
+  const { trainable, total } = parameterCounts(model);
+
+  if (matchBefore !== null && matchAfter !== null) reporter.line(`exact match      ${percent(matchBefore)} before, ${percent(matchAfter)} after (of ${held.length} held-out orders)`);
+  reporter.line(`validation loss  ${before.loss.toFixed(3)} before, ${after.loss.toFixed(3)} after`);
+  reporter.line(`training         ${countText(readTokens)} tokens in ${result.seconds.toFixed(0)} s, ${(readTokens / result.seconds).toFixed(0)} tokens a second`);
+  reporter.line(`adapter          ${shortPath} (${bytesText(adapterBytes)})`);
+  reporter.line(`in llama.cpp     llama-cli -m ${task.modelPath} --lora ${shortPath}`);
+  reporter.event('done', {
+    model: task.model,
+    backend: backend.name,
+    engine: backend.engine,
+    trainExamples: examples.length,
+    steps: result.steps,
+    tokens: readTokens,
+    seconds: result.seconds,
+    tokensPerSecond: readTokens / result.seconds,
+    lossBefore: before.loss,
+    lossAfter: after.loss,
+    exactMatchBefore: matchBefore,
+    exactMatchAfter: matchAfter,
+    trainableParameters: trainable,
+    totalParameters: total,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    adapterPath,
+    adapterBytes,
+  });
+  model.dispose();
+  await backend.dispose();
+
+  function show(when: 'before' | 'after', answers: Awaited<ReturnType<typeof answer>>): void {
+    reporter.line(`${when} training`);
+    for (const { prompt, expected, text } of answers.slice(0, 3)) {
+      reporter.line(`  ${prompt}`);
+      reporter.line(`    ${text.trim().replaceAll(/\s+/g, ' ').slice(0, 140)}  ${task.exact ? (text.trim() === expected ? '✓' : '✗') : ''}`);
+    }
+    reporter.line('');
+    for (const { prompt, expected, text } of answers) reporter.event('answer', { when, prompt, expected, text });
+  }
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
