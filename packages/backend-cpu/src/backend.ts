@@ -20,8 +20,8 @@ import { Arena } from './memory/arena.ts';
 import type { Block } from './memory/allocator.ts';
 import type { CpuStorage } from './memory/storage.ts';
 
-/** Uploads up to this size travel inside a command. */
-const INLINE_BYTES = 4096;
+/** Uploads up to this size (16,384 token ids) travel inside a command: they need not wait for memory that nobody uses. */
+const INLINE_BYTES = 65_536;
 /** Words of the largest command. */
 const COMMAND_WORDS = 16384;
 
@@ -112,6 +112,18 @@ export class CpuBackend implements Backend {
     this.#disposal ??= this.#engine.dispose();
     this.#arena.close();
     return this.#disposal;
+  }
+
+  /**
+   * Enqueues nothing but multiply-adds, in `chunks` parts that threads share, and returns how many floating-point
+   * operations (two a multiply-add) they are: over the time they take, the machine's peak, which benchmarks divide by.
+   */
+  multiplyAdds(chunks: number, steps: number): number {
+    this.#call('peak', () => {
+      const device = this.#device();
+      device.run(opcodes.peak, [device.scratch(chunks * Float32Array.BYTES_PER_ELEMENT), chunks, steps]);
+    });
+    return chunks * steps * 2 * 192;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,7 @@
  */
 'use strict';
 (() => {
-  const node = typeof require === 'function' ? require('node:worker_threads') : undefined;
+  const node = globalThis.process?.getBuiltinModule?.('node:worker_threads');
   const post = node
     ? (message, transfer) => node.parentPort.postMessage(message, transfer)
     : (message, transfer) => self.postMessage(message, transfer);
@@ -73,7 +73,7 @@
     } else if (handle) handle(message);
     else early.push(message);
   };
-  const report = (error) => post({ kind: 'error', message: String((error && error.stack) || error) });
+  const report = (error) => post({ kind: 'error', message: String(error?.stack ?? error) });
 
   if (node) node.parentPort.on('message', receive);
   else self.addEventListener('message', (event) => receive(event.data));

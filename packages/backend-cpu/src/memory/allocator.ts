@@ -5,7 +5,7 @@
  *
  * Work runs in order, so a range may be handed out again while commands that use it are still queued: what is enqueued later
  * finds them done. Only the host, which writes without queueing, has to know: `quietAt` is the number of the last command
- * that may use the range.
+ * that may still use the range.
  */
 const ALIGNMENT = 64;
 const EXACT_CLASSES = 32;
@@ -25,6 +25,8 @@ export interface Block {
   previousFree: Block | undefined;
   nextFree: Block | undefined;
 }
+
+const sizeOf = (bytes: number): number => Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
 
 /** Of a size in units of `ALIGNMENT`: larger classes hold only larger sizes. */
 function classOf(units: number): number {
@@ -49,13 +51,18 @@ export class Allocator {
     this.top = start;
   }
 
-  /** `undefined` where memory is out. With `quietBy`, only ranges that commands after that number do not use. */
-  allocate(bytes: number, quietBy: number = Number.POSITIVE_INFINITY): Block | undefined {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    const block = this.#find(size, quietBy) ?? this.#extend(size, quietBy);
-    if (block === undefined) return undefined;
-    this.#split(block, size);
-    return block;
+  /** `undefined` where memory is out. */
+  allocate(bytes: number): Block | undefined {
+    const size = sizeOf(bytes);
+    const block = this.#find(size, Number.POSITIVE_INFINITY) ?? this.#extend(size);
+    return block && this.#split(block, size);
+  }
+
+  /** A free range that no command after number `quietBy` uses; `undefined` where there is none, though memory might grow. */
+  allocateQuiet(bytes: number, quietBy: number): Block | undefined {
+    const size = sizeOf(bytes);
+    const block = this.#find(size, quietBy);
+    return block && this.#split(block, size);
   }
 
   /** Gives a range back; commands up to number `lastUse` may still use it. */
@@ -107,17 +114,15 @@ export class Allocator {
   }
 
   /** Takes memory that was never used, after the highest range where that is free. */
-  #extend(size: number, quietBy: number): Block | undefined {
+  #extend(size: number): Block | undefined {
     const last = this.#last;
-    const joins = last?.free === true && last.quietAt <= quietBy;
+    const joins = last?.free === true;
     const offset = joins ? last.offset : this.top;
     if (!this.#grow(offset + size)) return undefined;
+    this.top = offset + size;
     if (joins) {
       this.#remove(last);
-      if (last.size < size) {
-        last.size = size;
-        this.top = offset + size;
-      }
+      last.size = size;
       return last;
     }
     const block: Block = {
@@ -132,12 +137,11 @@ export class Allocator {
     };
     if (last !== undefined) last.above = block;
     this.#last = block;
-    this.top = offset + size;
     return block;
   }
 
-  #split(block: Block, size: number): void {
-    if (block.size === size) return;
+  #split(block: Block, size: number): Block {
+    if (block.size === size) return block;
     const rest: Block = {
       offset: block.offset + size,
       size: block.size - size,
@@ -153,6 +157,7 @@ export class Allocator {
     block.above = rest;
     block.size = size;
     this.#insert(rest);
+    return block;
   }
 
   #join(below: Block, above: Block): void {

@@ -26,15 +26,19 @@ export class Arena {
     return this.#count(new CpuStorage(this.#owner, block, dtype, length, byteLength));
   }
 
-  /** Fresh storage with these bytes in it. */
+  /**
+   * Fresh storage with these bytes in it. Written at once where no queued command uses the range; memory does not grow to
+   * find such a range, or uploads in a queue that never runs dry would grow it without end.
+   */
   allocateFilled(dtype: DType | BlockFormat, length: number, bytes: Uint8Array): CpuStorage {
     const engine = this.#engine;
-    const quiet = engine.transfersInOrder
-      ? undefined
-      : this.#allocator.allocate(bytes.length, engine.completed());
-    const block = quiet ?? this.#allocator.allocate(bytes.length) ?? this.#outOfMemory(bytes.length, 'upload');
-    if (quiet === undefined) engine.writeLater(block.offset, bytes);
-    else engine.write(block.offset, bytes);
+    const done = engine.transfersInOrder ? engine.enqueued : engine.completed();
+    const block =
+      this.#allocator.allocateQuiet(bytes.length, done) ??
+      this.#allocator.allocate(bytes.length) ??
+      this.#outOfMemory(bytes.length, 'upload');
+    if (block.quietAt <= done) engine.write(block.offset, bytes);
+    else engine.writeLater(block.offset, bytes);
     return this.#count(new CpuStorage(this.#owner, block, dtype, length, bytes.length));
   }
 
