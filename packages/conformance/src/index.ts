@@ -1,3 +1,8 @@
+export { adapterConformance } from './adapter/adapter-conformance.ts';
+export type { AdapterConformanceOptions, ConfigUnderTest } from './adapter/adapter-conformance.ts';
+export { adapterSummary } from './adapter/adapter-report.ts';
+export type { AdapterReport } from './adapter/adapter-report.ts';
+export type { Start } from './adapter/rules/rule.ts';
 export { backendConformance } from './backend/backend-conformance.ts';
 export type { BackendConformanceOptions } from './backend/backend-conformance.ts';
 export type { Errors } from './backend/compare.ts';
@@ -10,3 +15,5 @@ export type { CountedKernel, CountingBackend, Counts, KernelCall } from './count
 export { reference } from './reference/reference.ts';
 export type { ReferenceOptions } from './reference/reference.ts';
 export type { Runner } from './runner.ts';
+export { roundingBackend } from './rounding/rounding-backend.ts';
+export type { RoundingBackend } from './rounding/rounding-backend.ts';

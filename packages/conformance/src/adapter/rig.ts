@@ -62,9 +62,14 @@ export class Rig {
 
 export async function makeRig(trial: Trial, options: RigOptions = {}): Promise<Rig> {
   const layer = buildLayer(trial.backend, trial.row);
-  const adapter = await wrapLayer(layer, trial.configured, { name: options.name ?? 'conformance', seed: options.seed ?? seed });
-  if (options.states !== undefined) adapter.load(options.states);
-  return new Rig(trial, layer, adapter);
+  try {
+    const adapter = await wrapLayer(layer, trial.configured, { name: options.name ?? 'conformance', seed: options.seed ?? seed });
+    if (options.states !== undefined) adapter.load(options.states);
+    return new Rig(trial, layer, adapter);
+  } catch (error) {
+    layer.dispose();
+    throw error;
+  }
 }
 
 /** Runs `body` with a rig and frees it afterwards, whatever happens. */

@@ -11,17 +11,19 @@ export interface TestLayer {
   readonly outFeatures: number;
   readonly format: EncodableFormat;
   readonly bias: boolean;
+  /** No adapter may refuse it. */
+  readonly usual?: true;
 }
 
 const dense = { kind: 'linear', format: 'f32', bias: false } as const;
 
-/** Ones, primes, sizes beyond a tile, quantized bases. No other tensor at hand has as many elements as the last five weights. */
+/** Ones, primes, sizes beyond a tile, quantized bases. Few other tensors can have as many elements as the last five weights. */
 export const testLayers: readonly TestLayer[] = [
   { ...dense, name: '1 to 1', inFeatures: 1, outFeatures: 1, bias: true },
   { ...dense, name: '1 to 5', inFeatures: 1, outFeatures: 5 },
   { ...dense, name: '7 to 1', inFeatures: 7, outFeatures: 1 },
   { ...dense, name: '13 to 7 with bias', inFeatures: 13, outFeatures: 7, bias: true },
-  { ...dense, name: '67 to 131', inFeatures: 67, outFeatures: 131 },
+  { ...dense, name: '67 to 131', inFeatures: 67, outFeatures: 131, usual: true },
   { ...dense, name: 'q8_0, 64 to 35', inFeatures: 64, outFeatures: 35, format: 'q8_0' },
   { ...dense, name: 'q4_1, 96 to 33', inFeatures: 96, outFeatures: 33, format: 'q4_1' },
   { name: 'embedding of 23 in 37', kind: 'embedding', inFeatures: 23, outFeatures: 37, format: 'f32', bias: false },

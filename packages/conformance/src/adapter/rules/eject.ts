@@ -1,4 +1,4 @@
-import { scope, wrapLayer } from '@lowrank/core';
+import { scope, wrapLayer, type Tensor, type TypedArray } from '@lowrank/core';
 import { demand } from '../../conformance-error.ts';
 import { demandEqual, titleOf } from '../judge.ts';
 import { disposeStep, makeRig, step, trainingPass, withRig, Rig, type Trial } from '../rig.ts';
@@ -30,12 +30,12 @@ export const ejectIsExact: AdapterRule = {
   },
 };
 
-async function outputOf({ backend, row }: Trial, layer: ReturnType<typeof buildLayer>): Promise<ArrayLike<number> & Float32Array> {
+async function outputOf({ backend, row }: Trial, layer: ReturnType<typeof buildLayer>): Promise<TypedArray> {
   const x = inputOf(backend, row, leading);
   const y = scope(() => layer.forward(x));
   const values = await y.data();
   for (const used of [x, y]) used.dispose();
-  return values as Float32Array;
+  return values;
 }
 
 /** A second adapter neither sees the first nor is seen by it. */
@@ -52,7 +52,7 @@ export const adaptersAddUp: AdapterRule = {
       demand(layer.slots.length === 2, titleOf(trial, 'the layer does not carry both adapters'));
       const x = inputOf(backend, trial.row, leading);
       const [y, base, deltas] = scope(() => {
-        const y0 = layer.slots.length === 2 ? plain(layer, x) : x;
+        const y0 = plain(layer, x);
         return [layer.forward(x), y0, layer.slots.map((slot) => slot.delta(x, y0, layer.frozenLayer(slot.site), trainingOff))];
       });
       const [together, start, one, two] = [await y.data(), await base.data(), await deltas[0]!.data(), await deltas[1]!.data()];
@@ -69,7 +69,7 @@ export const adaptersAddUp: AdapterRule = {
 const trainingOff = { ...trainingPass, training: false };
 
 /** The layer without its adapters. */
-function plain(layer: ReturnType<typeof buildLayer>, x: ReturnType<typeof inputOf>): ReturnType<typeof inputOf> {
+function plain(layer: ReturnType<typeof buildLayer>, x: Tensor): Tensor {
   const slots = [...layer.slots];
   const active = slots.map((slot) => slot.active);
   for (const slot of slots) slot.active = false;

@@ -7,7 +7,7 @@ import { liveIsMerged, unmergeIsExact } from './merge.ts';
 import { carriesNonFinite } from './non-finite.ts';
 import { recomputes } from './recomputation.ts';
 import type { AdapterRule } from './rule.ts';
-import { savesAndLoads } from './save-load.ts';
+import { refusesWrongStates, savesAndLoads } from './save-load.ts';
 import { takesAnyRank } from './shapes.ts';
 import { startsAtBase, startsTheSameEverywhere } from './start.ts';
 
@@ -26,6 +26,7 @@ export const adapterRules: readonly AdapterRule[] = [
   liveIsMerged,
   unmergeIsExact,
   savesAndLoads,
+  refusesWrongStates,
   ggufPairIsTheChange,
   peftFormIsWhole,
   adaptersAddUp,

@@ -1,7 +1,7 @@
 import type { Trial } from '../rig.ts';
 
-/** How the output starts: the base's very numbers, or what float32 rounding of the initial weights leaves of them. */
-export type Start = 'exact' | 'rounded';
+/** How the output starts: with the base's very numbers, with what float32 rounding of the initial weights leaves of them, or elsewhere. */
+export type Start = 'exact' | 'rounded' | 'different';
 
 /** One claim about an adapter, tried on every layer that it applies to. */
 export interface AdapterRule {

@@ -1,4 +1,4 @@
-import type { HostState } from '@lowrank/core';
+import { CoreError, type HostState } from '@lowrank/core';
 import { sameBits } from '../../backend/operands.ts';
 import { demand } from '../../conformance-error.ts';
 import { demandEqual, titleOf } from '../judge.ts';
@@ -31,4 +31,35 @@ function demandSameStates(trial: Trial, got: ReadonlyMap<string, HostState>, exp
       demand(other?.shape.join() === array.shape.join() && sameBits(Float64Array.from(other.data), Float64Array.from(array.data)), titleOf(trial, `${path}.${name} came back with other bits`));
     }
   }
+}
+
+/** A wrong state is refused whole, naming what is wrong. */
+export const refusesWrongStates: AdapterRule = {
+  name: 'refuses tensors that are missing, too many or of another shape, and changes nothing then',
+  async run(trial) {
+    await withRig(trial, {}, async ({ adapter, slot }) => {
+      const before = await adapter.hostStates();
+      const { path } = slot.site;
+      const { params, buffers } = before.get(path)!;
+      const [name] = Object.keys(params);
+      demand(name !== undefined, titleOf(trial, 'there is nothing to train'));
+      const { [name]: _, ...fewer } = params;
+      const longer = { format: 'f32', shape: [3, 1000], data: new Float32Array(3000).fill(1) } as const;
+      const wrong = [fewer, { ...params, noSuchTensor: longer }, { ...params, [name]: longer }];
+      for (const states of [...wrong.map((some) => new Map([[path, { params: some, buffers }]])), new Map(), new Map([...before, ['elsewhere', { params, buffers }]])]) {
+        demandStateRefused(trial, () => adapter.load(states as ReadonlyMap<string, HostState>));
+      }
+      demandSameStates(trial, await adapter.hostStates(), before);
+    });
+  },
+};
+
+function demandStateRefused(trial: Trial, load: () => void): void {
+  let thrown: unknown;
+  try {
+    load();
+  } catch (error) {
+    thrown = error;
+  }
+  demand(thrown instanceof CoreError && thrown.code === 'CORE_STATE', titleOf(trial, 'a state that does not fit is not refused with CORE_STATE'), thrown);
 }

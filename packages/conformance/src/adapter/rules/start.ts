@@ -13,6 +13,7 @@ const leading = [2, 3];
 /** An adapter that starts without effect does not change a number, in inference or training. */
 export const startsAtBase: AdapterRule = {
   name: 'equals the base at init',
+  excuse: (_trial, start) => (start === 'different' ? 'the configuration starts elsewhere' : undefined),
   async run(trial, start) {
     const base = await baseOutput(trial);
     await withRig(trial, {}, async (rig) => {
