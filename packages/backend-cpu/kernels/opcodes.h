@@ -44,4 +44,6 @@
   K(dropout, "y x rows columns probability key0 key1 stream0 stream1") \
   K(adamw, \
     "parameter gradient firstMoment secondMoment length learningRate beta1 beta2 epsilon weightDecay correction1 " \
-    "correction2")
+    "correction2") \
+  /* benchmarks */ \
+  K(peak, "y chunks steps")

@@ -24,5 +24,5 @@ export function exactFma(x: number, y: number, s: number): number {
       words[1]!--;
     }
   }
-  return Math.fround(double[0]!);
+  return Math.fround(double[0]);
 }

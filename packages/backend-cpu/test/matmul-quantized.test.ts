@@ -26,14 +26,14 @@ describe.each(Object.keys(blockFormats) as InlineBlockFormat[])('%s', (format) =
     const rows = 75;
     const { bytes, values } = weight(format, rows, columns);
     for (const backend of backends) {
-      const { matmul, matmulQuantized } = backend.kernels;
+      const { kernels } = backend;
       const blocks = backend.uploadBlocks(bytes, format, [rows, columns]);
       const decoded = backend.upload(values, 'f32');
       for (const transposed of [false, true]) {
         const [n, k] = transposed ? [columns, rows] : [rows, columns];
         const x = backend.upload(numbers(m * k, m), 'f32');
-        const y = await backend.read(matmulQuantized!(x, blocks, { format, m, rows, columns, transposed }));
-        const expected = await backend.read(matmul(x, decoded, { ...dense, m, n, k, transposeB: !transposed }));
+        const y = await backend.read(kernels.matmulQuantized!(x, blocks, { format, m, rows, columns, transposed }));
+        const expected = await backend.read(kernels.matmul(x, decoded, { ...dense, m, n, k, transposeB: !transposed }));
         expect(expected.some((value) => Number.isFinite(value) && value !== 0)).toBe(true);
         expectSameNumbers(y, expected, `${backend.engine}${transposed ? ', transposed' : ''}`);
       }
