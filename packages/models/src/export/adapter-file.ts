@@ -84,13 +84,14 @@ export async function loadAdapterGguf(
     const site = siteOf(path, base, model, sites);
     checkPairShape(path, base, site, a.shape, b.shape);
     const read = form.fromPair({ alpha: lora.alpha, a, b }, site);
-    if (config !== undefined && JSON.stringify(config) !== JSON.stringify(read.config)) {
+    const own = { ...read.config, targetModules: [], excludeModules: [] };
+    if (config !== undefined && JSON.stringify(config) !== JSON.stringify(own)) {
       throw new ModelsError('MODELS_ADAPTER', `${path}: ${base} has another rank or scale than the tensors before it; one configuration for all is supported`, { value: base });
     }
-    config = read.config;
+    config = own;
     states.set(site.path, read.state);
   }
-  const targets = { ...config!, targetModules: [...states.keys()], excludeModules: [] };
+  const targets = { ...config!, targetModules: [...states.keys()] };
   const injected = await inject(model, { adapter, config: targets }, options);
   injected.load(states);
   return injected;
