@@ -4,16 +4,30 @@ import { BytePairTokenizer, TOKEN_KIND } from './byte-pair-tokenizer.ts';
 import { PRE_TOKENIZER_NAMES, preTokenizer } from './pre-tokenizers.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Tokens that end generation wherever a vocabulary has them as control tokens (llama.cpp's list, the common part). */
+/**
+ * Control tokens that end generation in whatever vocabulary has them: ends of turns and texts, and those that code
+ * models write between files (llama.cpp ends there too).
+ */
 const END_OF_TURN_TEXTS = new Set([
   '<|im_end|>',
   '<|eot_id|>',
+  '<|eom_id|>',
   '<|end|>',
+  '<|return|>',
+  '<|call|>',
   '<end_of_turn>',
+  '<end_of_utterance>',
   '<|endoftext|>',
   '<|end_of_text|>',
-  '<|eom_id|>',
+  '<eos>',
   '</s>',
+  '<EOT>',
+  '[EOS]',
+  '<|fim_repo|>',
+  '<|repo_name|>',
+  '<reponame>',
+  '<|file_sep|>',
+  '<|fim_pad|>',
 ]);
 
 /**

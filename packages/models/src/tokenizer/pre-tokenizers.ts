@@ -58,11 +58,13 @@ export function preTokenizer(
   };
 }
 
-/** Cuts text at the borders of each match; what lies between matches stays one piece. */
+/** Cuts text at the borders of each match, none of which is empty; what lies between matches stays one piece. */
 function isolate(text: string, pattern: RegExp): string[] {
   const pieces: string[] = [];
   let end = 0;
-  for (const match of text.matchAll(pattern)) {
+  // Not matchAll: it copies the expression, and these are long.
+  pattern.lastIndex = 0;
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
     if (match.index > end) pieces.push(text.slice(end, match.index));
     pieces.push(match[0]);
     end = match.index + match[0].length;
