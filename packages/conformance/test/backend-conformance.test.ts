@@ -7,5 +7,7 @@ describe('reference', () => {
 });
 
 describe('reference, primitives only', () => {
-  backendConformance({ describe, it }, () => reference({ fused: false, blockFormats: [] }), { onReport: (report) => console.log(summary(report)) });
+  backendConformance({ describe, it }, () => reference({ fused: false, blockFormats: [] }), {
+    onReport: (report) => console.log(summary(report)),
+  });
 });

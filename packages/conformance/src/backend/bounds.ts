@@ -13,7 +13,16 @@
  *
  * Tolerances are absolute, one for each element. Infinity: the interface leaves the element open.
  */
-import type { AdamWSpec, AttentionSpec, BinaryOp, MatmulSpec, QuantizedMatmulSpec, ReduceOp, RopeSpec, UnaryOp } from '@lowrank/core';
+import type {
+  AdamWSpec,
+  AttentionSpec,
+  BinaryOp,
+  MatmulSpec,
+  QuantizedMatmulSpec,
+  ReduceOp,
+  RopeSpec,
+  UnaryOp,
+} from '@lowrank/core';
 import { forEachRow } from '../reference/attention.ts';
 import { scatterAdd } from '../reference/indexing.ts';
 import { matmul } from '../reference/matmul.ts';
@@ -113,14 +122,7 @@ export function binary(op: BinaryOp, y: Values, u: number): Tolerance {
 }
 
 /** n terms: n - 1 additions. Maxima and minima are exact. */
-export function reduction(
-  op: ReduceOp,
-  x: Values,
-  outer: number,
-  axis: number,
-  inner: number,
-  u: number,
-): Tolerance {
+export function reduction(op: ReduceOp, x: Values, outer: number, axis: number, inner: number, u: number): Tolerance {
   if (op !== 'sum') return each(outer * inner, () => 0, u);
   const sums = reduce('sum', absolute(x), outer, axis, inner);
   return each(sums.length, (i) => of(sums[i]!, gamma(axis, u)), axis * u);
@@ -407,10 +409,7 @@ function scoresOf(
 }
 
 /** sum p v, p as in softmax with inexact scores; the sum over the keys, rescaled like that of the probabilities. */
-export function attention(
-  operands: AttentionOperands,
-  u: number,
-): [output: Tolerance, logSumExp: Tolerance] {
+export function attention(operands: AttentionOperands, u: number): [output: Tolerance, logSumExp: Tolerance] {
   const { v, spec } = operands;
   const output = new Float64Array(spec.queries * spec.heads * spec.headSize);
   const kept = new Float64Array(spec.queries * spec.heads);
@@ -451,8 +450,12 @@ export function attentionBackward(
     const { scores, errors, softmax: row } = scoresOf(operands, queryAt, keyAt, visible, u);
     const lse = row.logSumExp;
     const probability = (i: number): number =>
-      errors[i]! + exponentialOfDifference(scores[i]! - lse, u) + 2 * u * (Math.abs(lse) + Math.abs(scores[i]!)) +
-      row.term(i) + row.sum + division(u);
+      errors[i]! +
+      exponentialOfDifference(scores[i]! - lse, u) +
+      2 * u * (Math.abs(lse) + Math.abs(scores[i]!)) +
+      row.term(i) +
+      row.sum +
+      division(u);
     let [mean, meanSize] = [0, 0];
     for (let d = 0; d < headSize; d++) {
       const term = dOutput[queryAt + d]! * output[queryAt + d]!;
@@ -474,7 +477,9 @@ export function attentionBackward(
       const p = row.p(i);
       const ds = p * (dps[i]! - mean);
       const dsError =
-        of(ds, probability(i) + 3 * u) + of(p * dpSizes[i]!, gamma(headSize + 2, u)) + p * (meanError + 2 * u * Math.abs(mean));
+        of(ds, probability(i) + 3 * u) +
+        of(p * dpSizes[i]!, gamma(headSize + 2, u)) +
+        p * (meanError + 2 * u * Math.abs(mean));
       for (let d = 0; d < headSize; d++) {
         const [key, query] = [k[keyAt(i) + d]!, q[queryAt + d]!];
         dq[queryAt + d]! += Math.abs(scale * key) * (dsError + of(ds, gamma(visible + 2, u)));

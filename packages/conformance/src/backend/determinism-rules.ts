@@ -15,7 +15,10 @@ export const determinismRules: readonly Rule[] = [
     async run(backend) {
       for (const row of samples(backend)) {
         const first = await evaluate(backend, row, row.inputs);
-        soil(backend, first.map((result) => result.length));
+        soil(
+          backend,
+          first.map((result) => result.length),
+        );
         const [second, third] = await Promise.all([
           evaluate(backend, row, row.inputs),
           evaluate(backend, row, row.inputs),
@@ -35,7 +38,5 @@ function samples(backend: Backend): Case[] {
   const offered = kernelCases(backend.supports.blockFormats).filter(
     (row) => excuse(backend, row) === undefined && size(row) <= 100_000,
   );
-  return [...byKernel(offered).values()].flatMap((rows) =>
-    rows.toSorted((a, b) => size(b) - size(a)).slice(0, 3),
-  );
+  return [...byKernel(offered).values()].flatMap((rows) => rows.toSorted((a, b) => size(b) - size(a)).slice(0, 3));
 }

@@ -8,20 +8,32 @@ export const manifestRules: readonly Rule[] = [
     name: `carries interfaceVersion ${BACKEND_INTERFACE_VERSION} and a name`,
     async run(backend) {
       const { interfaceVersion, name } = backend;
-      demand(interfaceVersion === BACKEND_INTERFACE_VERSION, `interfaceVersion is ${interfaceVersion}`, interfaceVersion);
+      demand(
+        interfaceVersion === BACKEND_INTERFACE_VERSION,
+        `interfaceVersion is ${interfaceVersion}`,
+        interfaceVersion,
+      );
       demand(typeof name === 'string' && name.length > 0, 'name must be a text', name);
     },
   },
   {
     name: 'says all of what it supports',
-    async run({ supports, uploadBlocks }) {
-      demand(supports.precision === 'f32' || supports.precision === 'f64', 'supports.precision is f32 or f64', supports.precision);
+    async run(backend) {
+      const { supports } = backend;
+      demand(
+        supports.precision === 'f32' || supports.precision === 'f64',
+        'supports.precision is f32 or f64',
+        supports.precision,
+      );
       for (const key of ['fusedMultiplyAdd', 'deterministic', 'nonFinite'] as const) {
         demand(typeof supports[key] === 'boolean', `supports.${key} is a boolean`, supports[key]);
       }
       demand(supports.maxStorageBytes > 0, 'supports.maxStorageBytes is a positive number', supports.maxStorageBytes);
       const takesBlocks = supports.blockFormats.length > 0;
-      demand(!takesBlocks || uploadBlocks !== undefined, 'uploadBlocks is present where supports.blockFormats names any');
+      demand(
+        !takesBlocks || backend.uploadBlocks !== undefined,
+        'uploadBlocks is present where supports.blockFormats names any',
+      );
     },
   },
   {
@@ -43,8 +55,8 @@ export const manifestRules: readonly Rule[] = [
   {
     name: 'has only kernels that the interface names',
     async run({ kernels }) {
-      const known: readonly string[] = [...primitiveNames, ...fusedKernelNames];
-      const others = Object.keys(kernels).filter((name) => !known.includes(name));
+      const known = new Set<string>([...primitiveNames, ...fusedKernelNames]);
+      const others = Object.keys(kernels).filter((name) => !known.has(name));
       demand(others.length === 0, `kernels has ${others.join(', ')}, which core never calls`, others);
     },
   },

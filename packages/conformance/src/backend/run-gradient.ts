@@ -52,7 +52,9 @@ export async function runGradient(backend: Backend, reference: Backend, row: Gra
 
 function uploadAll(backend: Backend, row: GradientCase, values: readonly Float64Array[]) {
   return row.inputs.map((input: Input, i) =>
-    input.data instanceof Float32Array ? backend.upload(toPrecision(backend, values[i]!), 'f32') : upload(backend, input),
+    input.data instanceof Float32Array
+      ? backend.upload(toPrecision(backend, values[i]!), 'f32')
+      : upload(backend, input),
   );
 }
 
@@ -79,7 +81,11 @@ async function backward(
   kept: readonly Float64Array[],
   weights: Float32Array,
 ): Promise<Backward> {
-  const operands = uploadAll(backend, row, row.inputs.map((input) => float64(input.data)));
+  const operands = uploadAll(
+    backend,
+    row,
+    row.inputs.map((input) => float64(input.data)),
+  );
   const results = kept.map((values) => backend.upload(toPrecision(backend, values), 'f32'));
   const dLoss = backend.upload(weights, 'f32');
   const outputs = row.backward(backend.kernels as Kernels, operands, results, dLoss);

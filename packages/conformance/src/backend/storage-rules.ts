@@ -21,13 +21,20 @@ async function demandFailure(
     error = thrown;
   }
   demand(error !== undefined, `${what} must fail`);
-  demand(error instanceof BackendError, `${what} must fail with a BackendError, not ${String(error)}`, error);
+  demand(
+    error instanceof BackendError,
+    `${what} must fail with a BackendError, not ${error instanceof Error ? error.name : typeof error}`,
+    error,
+  );
   demand(codes.includes(error.code), `${what} must fail with ${codes.join(' or ')}, not ${error.code}`, error.code);
 }
 
 function demandSame(got: TypedArray, expected: TypedArray, what: string): void {
   const at = [...expected.keys()].find((i) => !Object.is(got[i], expected[i]));
-  demand(sameBits(got, expected), `${what}: element ${at} is ${got[at ?? 0]}, not ${expected[at ?? 0]} (${got.length} elements, expected ${expected.length})`);
+  demand(
+    sameBits(got, expected),
+    `${what}: element ${at} is ${got[at ?? 0]}, not ${expected[at ?? 0]} (${got.length} elements, expected ${expected.length})`,
+  );
 }
 
 const square = (n: number) => ({
@@ -71,13 +78,21 @@ const copies: readonly Rule[] = [
       const words = integers('bits', 4099, 2 ** 31);
       for (const data of [floats, uniform('bits', 4099, -1e6, 1e6), new Float32Array(0)]) {
         const storage = backend.upload(data, 'f32');
-        demand(storage.dtype === 'f32' && storage.length === data.length, 'storage has the dtype and length uploaded', storage);
+        demand(
+          storage.dtype === 'f32' && storage.length === data.length,
+          'storage has the dtype and length uploaded',
+          storage,
+        );
         demandSame(await backend.read(storage), toRead(backend, data), 'f32');
         backend.free(storage);
       }
       for (const data of [whole, words, new Int32Array(0)]) {
         const storage = backend.upload(data, 'i32');
-        demand(storage.dtype === 'i32' && storage.length === data.length, 'storage has the dtype and length uploaded', storage);
+        demand(
+          storage.dtype === 'i32' && storage.length === data.length,
+          'storage has the dtype and length uploaded',
+          storage,
+        );
         demandSame(await backend.read(storage), data, 'i32');
         backend.free(storage);
       }
@@ -115,7 +130,11 @@ const copies: readonly Rule[] = [
         const storage = backend.uploadBlocks!(bytes, format, shape);
         const expected = bytes.slice();
         bytes.fill(0);
-        demand(storage.dtype === format && storage.length === shape[0] * shape[1], `${format}: storage has its dtype and the number of weights`, storage);
+        demand(
+          storage.dtype === format && storage.length === shape[0] * shape[1],
+          `${format}: storage has its dtype and the number of weights`,
+          storage,
+        );
         demandSame(await backend.read(storage), expected, format);
         backend.free(storage);
       }
@@ -134,7 +153,10 @@ const order: readonly Rule[] = [
       const data = uniform('freed early', n * n);
       const results = [];
       for (let round = 0; round < 8; round++) {
-        const a = backend.upload(data.map((value) => value * (round + 1)), 'f32');
+        const a = backend.upload(
+          data.map((value) => value * (round + 1)),
+          'f32',
+        );
         const b = backend.upload(identity, 'f32');
         results.push(backend.kernels.matmul(a, b, square(n)));
         backend.free(a);
@@ -176,7 +198,11 @@ const order: readonly Rule[] = [
       kernels.accumulate(target, target, 1031);
       const after = kernels.unary('neg', target, 1031);
       kernels.writeSlice(target, [1031], before, [0], [1031]);
-      const expected: [typeof target, number][] = [[before, -1], [after, -2], [target, -1]];
+      const expected: [typeof target, number][] = [
+        [before, -1],
+        [after, -2],
+        [target, -1],
+      ];
       for (const [storage, value] of expected) {
         demandSame(await backend.read(storage), toRead(backend, new Float32Array(1031).fill(value)), 'in place');
         backend.free(storage);
@@ -196,12 +222,20 @@ const lifetime: readonly Rule[] = [
       const held = backend.memory();
       const elementBytes = backend.supports.precision === 'f64' ? 8 : 4;
       demand(a.byteLength === 1000 * elementBytes, `1000 elements are ${a.byteLength} bytes`, a.byteLength);
-      demand(held.liveBytes - start.liveBytes === a.byteLength + b.byteLength, 'liveBytes is the sum of live storage', held);
+      demand(
+        held.liveBytes - start.liveBytes === a.byteLength + b.byteLength,
+        'liveBytes is the sum of live storage',
+        held,
+      );
       demand(held.liveStorages - start.liveStorages === 2, 'liveStorages counts storage', held);
       backend.free(a);
       backend.free(b);
       const end = backend.memory();
-      demand(end.liveBytes === start.liveBytes && end.liveStorages === start.liveStorages, 'nothing is live after free', end);
+      demand(
+        end.liveBytes === start.liveBytes && end.liveStorages === start.liveStorages,
+        'nothing is live after free',
+        end,
+      );
       demand(end.peakBytes >= held.liveBytes, 'peakBytes keeps the most', end);
       demand(end.reservedBytes >= 0 && Number.isFinite(end.reservedBytes), 'reservedBytes is a number of bytes', end);
       backend.resetPeak();
@@ -240,7 +274,11 @@ const lifetime: readonly Rule[] = [
       const { liveBytes, liveStorages } = backend.memory();
       await demandFailure(backend, ['BACKEND_FREED'], 'the second free', () => backend.free(x));
       const after = backend.memory();
-      demand(after.liveBytes === liveBytes && after.liveStorages === liveStorages, 'the second free counts nothing', after);
+      demand(
+        after.liveBytes === liveBytes && after.liveStorages === liveStorages,
+        'the second free counts nothing',
+        after,
+      );
     },
   },
   {
@@ -248,15 +286,20 @@ const lifetime: readonly Rule[] = [
     async run(backend) {
       const x = backend.upload(new Float32Array(3), 'f32');
       backend.free(x);
-      await demandFailure(backend, ['BACKEND_FREED'], 'a kernel on freed storage', () => backend.kernels.unary('neg', x, 3));
+      await demandFailure(backend, ['BACKEND_FREED'], 'a kernel on freed storage', () =>
+        backend.kernels.unary('neg', x, 3),
+      );
     },
   },
   {
     name: 'storage beyond supports.maxStorageBytes is refused',
-    excuse: ({ supports }) => (Number.isSafeInteger(supports.maxStorageBytes) ? undefined : 'supports.maxStorageBytes is not a number of bytes'),
+    excuse: ({ supports }) =>
+      Number.isSafeInteger(supports.maxStorageBytes) ? undefined : 'supports.maxStorageBytes is not a number of bytes',
     async run(backend) {
       const length = Math.floor(backend.supports.maxStorageBytes / 4) + 1;
-      await demandFailure(backend, ['BACKEND_OUT_OF_MEMORY'], `fill of ${length} elements`, () => backend.kernels.fill(0, length, 'f32'));
+      await demandFailure(backend, ['BACKEND_OUT_OF_MEMORY'], `fill of ${length} elements`, () =>
+        backend.kernels.fill(0, length, 'f32'),
+      );
     },
   },
   {

@@ -29,13 +29,7 @@ export function unary(op: UnaryOp, x: Float64Array): Float64Array {
   return x.map(unaryFormulas[op]);
 }
 
-export function binary(
-  op: BinaryOp,
-  a: Float64Array,
-  aShape: Shape,
-  b: Float64Array,
-  bShape: Shape,
-): Float64Array {
+export function binary(op: BinaryOp, a: Float64Array, aShape: Shape, b: Float64Array, bShape: Shape): Float64Array {
   const formula = binaryFormulas[op];
   const shape = broadcastShape(aShape, bShape);
   const out = new Float64Array(product(shape));

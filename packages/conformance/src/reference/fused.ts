@@ -40,9 +40,7 @@ function activations(heap: Heap): Some<'silu' | 'siluBackward' | 'swiglu' | 'swi
   return {
     silu: (x, length) => heap.adopt(silu(heap.f32('silu', 'x', x, length))),
     siluBackward: (x, dy, length) =>
-      heap.adopt(
-        siluBackward(heap.f32('siluBackward', 'x', x, length), heap.f32('siluBackward', 'dy', dy, length)),
-      ),
+      heap.adopt(siluBackward(heap.f32('siluBackward', 'x', x, length), heap.f32('siluBackward', 'dy', dy, length))),
     swiglu: (gate, up, length) =>
       heap.adopt(swiglu(heap.f32('swiglu', 'gate', gate, length), heap.f32('swiglu', 'up', up, length))),
     swigluBackward(gate, up, dy, length) {
@@ -72,12 +70,16 @@ function rowwise(
     heap.f32(kernel, name, x, sizeOf(kernel, '[rows, columns]', [rows, columns]));
   const targetsOf = (kernel: string, targets: Storage, rows: number, columns: number): Int32Array => {
     const data = heap.i32(kernel, 'targets', targets, rows);
-    assertIndices(kernel, 'targets', data.filter((target) => target >= 0), columns);
+    assertIndices(
+      kernel,
+      'targets',
+      data.filter((target) => target >= 0),
+      columns,
+    );
     return data;
   };
   return {
-    softmax: (x, rows, columns) =>
-      heap.adopt(softmax(matrix('softmax', 'x', x, rows, columns), rows, columns)),
+    softmax: (x, rows, columns) => heap.adopt(softmax(matrix('softmax', 'x', x, rows, columns), rows, columns)),
     softmaxBackward(y, dy, rows, columns) {
       const output = matrix('softmaxBackward', 'y', y, rows, columns);
       return heap.adopt(softmaxBackward(output, matrix('softmaxBackward', 'dy', dy, rows, columns), rows, columns));
@@ -159,11 +161,7 @@ function attentionOperands(
   assertSegments(kernel, spec);
   const keySize = sizeOf(kernel, '[keys, kvHeads, headSize]', [spec.keys, spec.kvHeads, spec.headSize]);
   const querySize = sizeOf(kernel, '[queries, heads, headSize]', [spec.queries, spec.heads, spec.headSize]);
-  return [
-    heap.f32(kernel, 'q', q, querySize),
-    heap.f32(kernel, 'k', k, keySize),
-    heap.f32(kernel, 'v', v, keySize),
-  ];
+  return [heap.f32(kernel, 'q', q, querySize), heap.f32(kernel, 'k', k, keySize), heap.f32(kernel, 'v', v, keySize)];
 }
 
 /** Refuses segments that leave a query out, name one twice, reach past the keys, or give a query no key to see. */
@@ -177,10 +175,18 @@ function assertSegments(kernel: string, spec: AttentionSpec): void {
   for (let s = 0; s < segments.length; s += 4) {
     const [query0, queryCount, key0, keyCount] = [...segments.subarray(s, s + 4)] as [number, number, number, number];
     const inside =
-      query0 >= 0 && queryCount >= 0 && query0 + queryCount <= queries &&
-      key0 >= 0 && key0 + keyCount <= keys && keyCount >= queryCount;
+      query0 >= 0 &&
+      queryCount >= 0 &&
+      query0 + queryCount <= queries &&
+      key0 >= 0 &&
+      key0 + keyCount <= keys &&
+      keyCount >= queryCount;
     if (!inside) {
-      throw refuse(kernel, `segment ${s / 4} [${query0}, ${queryCount}, ${key0}, ${keyCount}] is not inside ${queries} queries and ${keys} keys, with a key for each query`, segments);
+      throw refuse(
+        kernel,
+        `segment ${s / 4} [${query0}, ${queryCount}, ${key0}, ${keyCount}] is not inside ${queries} queries and ${keys} keys, with a key for each query`,
+        segments,
+      );
     }
     for (let i = query0; i < query0 + queryCount; i++) owners[i]!++;
   }

@@ -26,13 +26,7 @@ class ReferenceStorage implements Storage {
   readonly owner: Heap;
   content: Numbers | Blocks | undefined;
 
-  constructor(
-    owner: Heap,
-    dtype: DType | BlockFormat,
-    length: number,
-    byteLength: number,
-    content: Numbers | Blocks,
-  ) {
+  constructor(owner: Heap, dtype: DType | BlockFormat, length: number, byteLength: number, content: Numbers | Blocks) {
     this.owner = owner;
     this.dtype = dtype;
     this.length = length;
@@ -73,14 +67,7 @@ export class Heap {
     return this.numbers(kernel, name, storage, dtype, length);
   }
 
-  blocks(
-    kernel: string,
-    name: string,
-    storage: Storage,
-    format: BlockFormat,
-    rows: number,
-    columns: number,
-  ): Blocks {
+  blocks(kernel: string, name: string, storage: Storage, format: BlockFormat, rows: number, columns: number): Blocks {
     const content = this.content(kernel, name, storage);
     if (!('bytes' in content) || content.format !== format) {
       throw refuse(kernel, `${name} is ${storage.dtype}, but ${format} blocks are needed`, storage.dtype);

@@ -12,12 +12,7 @@ function strides(shape: Shape): number[] {
 }
 
 /** Calls `visit(i, offset)` for element i of `shape` in row-major order, with offset = first + sum index * step. */
-function walk(
-  shape: Shape,
-  first: number,
-  steps: readonly number[],
-  visit: (i: number, offset: number) => void,
-): void {
+function walk(shape: Shape, first: number, steps: readonly number[], visit: (i: number, offset: number) => void): void {
   const index = shape.map(() => 0);
   const length = product(shape);
   let offset = first;
@@ -50,12 +45,7 @@ export function permute(x: Numbers, shape: Shape, axes: readonly number[]): Numb
   return out;
 }
 
-export function slice(
-  x: Numbers,
-  shape: Shape,
-  start: readonly number[],
-  size: readonly number[],
-): Numbers {
+export function slice(x: Numbers, shape: Shape, start: readonly number[], size: readonly number[]): Numbers {
   const steps = strides(shape);
   const out = emptyLike(x, product(size));
   walk(size, offsetOf(start, steps), steps, (i, offset) => {
@@ -77,12 +67,7 @@ export function writeSlice(
   });
 }
 
-export function concat(
-  parts: readonly Numbers[],
-  outer: number,
-  axes: readonly number[],
-  inner: number,
-): Numbers {
+export function concat(parts: readonly Numbers[], outer: number, axes: readonly number[], inner: number): Numbers {
   const total = axes.reduce((sum, axis) => sum + axis, 0);
   const out = emptyLike(parts[0]!, outer * total * inner);
   let before = 0;

@@ -22,14 +22,7 @@ export function matmul(a: Float64Array, b: Float64Array, spec: MatmulSpec): Floa
 }
 
 /** out [m, n] = a [m, k] b [n, k]^T, four columns at a time: one load of a for four products is twice as quick. */
-function multiplyInto(
-  out: Float64Array,
-  a: Float64Array,
-  b: Float64Array,
-  m: number,
-  n: number,
-  k: number,
-): void {
+function multiplyInto(out: Float64Array, a: Float64Array, b: Float64Array, m: number, n: number, k: number): void {
   const wide = n - (n % 4);
   for (let row = 0; row < m; row++) {
     const at = row * k;

@@ -1,13 +1,6 @@
 /** The primitives on the reference's storage: operands checked, formulas called. */
 import type { Primitives } from '@lowrank/core';
-import {
-  accumulate,
-  binary,
-  commonShape,
-  toInt32,
-  unary,
-  where,
-} from './elementwise.ts';
+import { accumulate, binary, commonShape, toInt32, unary, where } from './elementwise.ts';
 import { assertIndices, refuse, sizeOf } from './heap.ts';
 import type { Heap } from './heap.ts';
 import { gather, scatterAdd } from './indexing.ts';

@@ -9,13 +9,7 @@ const combine: Record<ReduceOp, (soFar: number, x: number) => number> = {
   min: Math.min,
 };
 
-export function reduce(
-  op: ReduceOp,
-  x: Float64Array,
-  outer: number,
-  axis: number,
-  inner: number,
-): Float64Array {
+export function reduce(op: ReduceOp, x: Float64Array, outer: number, axis: number, inner: number): Float64Array {
   const step = combine[op];
   const out = new Float64Array(outer * inner).fill(start[op]);
   for (let o = 0; o < outer; o++) {

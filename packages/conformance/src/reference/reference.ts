@@ -35,7 +35,11 @@ export async function reference(options: ReferenceOptions = {}): Promise<Backend
     upload(data, dtype) {
       heap.assertUsable('upload');
       if (dtype === 'i32' ? !(data instanceof Int32Array) : !isFloats(data)) {
-        throw refuse('upload', `${dtype} takes ${dtype === 'i32' ? 'Int32Array' : 'Float32Array or Float64Array'}, not ${data?.constructor?.name}`, data);
+        throw refuse(
+          'upload',
+          `${dtype} takes ${dtype === 'i32' ? 'Int32Array' : 'Float32Array or Float64Array'}, not ${data?.constructor?.name}`,
+          data,
+        );
       }
       return heap.adopt(dtype === 'i32' ? Int32Array.from(data) : Float64Array.from(data));
     },
@@ -63,7 +67,11 @@ export async function reference(options: ReferenceOptions = {}): Promise<Backend
       const [rows, columns] = shape;
       const expected = rows * rowLayout(format, shape).rowBytes;
       if (bytes.length !== expected) {
-        throw refuse('uploadBlocks', `${format} [${rows}, ${columns}] is ${expected} bytes, not ${bytes.length}`, bytes.length);
+        throw refuse(
+          'uploadBlocks',
+          `${format} [${rows}, ${columns}] is ${expected} bytes, not ${bytes.length}`,
+          bytes.length,
+        );
       }
       return heap.adoptBlocks({ format, rows, columns, bytes: bytes.slice() });
     },

@@ -32,7 +32,5 @@ export function rope(
 export function pairOf(
   spec: Pick<RopeSpec, 'pairing' | 'rotary'>,
 ): [first: (i: number) => number, second: (i: number) => number] {
-  return spec.pairing === 'half'
-    ? [(i) => i, (i) => i + spec.rotary / 2]
-    : [(i) => 2 * i, (i) => 2 * i + 1];
+  return spec.pairing === 'half' ? [(i) => i, (i) => i + spec.rotary / 2] : [(i) => 2 * i, (i) => 2 * i + 1];
 }

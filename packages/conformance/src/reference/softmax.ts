@@ -25,12 +25,7 @@ export function softmax(x: Float64Array, rows: number, columns: number): Float64
 }
 
 /** dx = y (dy - sum(y dy)). */
-export function softmaxBackward(
-  y: Float64Array,
-  dy: Float64Array,
-  rows: number,
-  columns: number,
-): Float64Array {
+export function softmaxBackward(y: Float64Array, dy: Float64Array, rows: number, columns: number): Float64Array {
   const out = new Float64Array(y.length);
   for (let row = 0; row < rows; row++) {
     const from = row * columns;

@@ -70,10 +70,7 @@ export function activationCases(): Case[] {
           const { dGate, dUp } = kernels.swigluBackward(p!, q!, r!, gate.length);
           return [dGate, dUp];
         },
-        bound: (u) => [
-          bounds.siluSlope(gate, (i) => up[i]! * dy[i]!, u),
-          bounds.silu(gate, (i) => dy[i]!, u),
-        ],
+        bound: (u) => [bounds.siluSlope(gate, (i) => up[i]! * dy[i]!, u), bounds.silu(gate, (i) => dy[i]!, u)],
       };
     }),
   ];
@@ -107,10 +104,7 @@ export function activationGradients(): GradientCase[] {
         const { dGate, dUp } = kernels.swigluBackward(p!, q!, dy, x.length);
         return [dGate, dUp];
       },
-      bound: (u, _, __, dy) => [
-        bounds.siluSlope(x, (i) => up[i]! * dy[i]!, u),
-        bounds.silu(x, (i) => dy[i]!, u),
-      ],
+      bound: (u, _, __, dy) => [bounds.siluSlope(x, (i) => up[i]! * dy[i]!, u), bounds.silu(x, (i) => dy[i]!, u)],
     },
   ];
 }

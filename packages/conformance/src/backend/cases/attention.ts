@@ -28,10 +28,19 @@ function example(
     keys += keyCount;
   }
   const name = `${title}: ${heads} heads of ${headSize} on ${kvHeads}`;
-  const make = (part: string, length: number, size = 1): Float32Array => uniform(`attention ${part} ${name}`, length, -size, size);
+  const make = (part: string, length: number, size = 1): Float32Array =>
+    uniform(`attention ${part} ${name}`, length, -size, size);
   return {
     name,
-    spec: { queries, keys, heads, kvHeads, headSize, scale: 1 / Math.sqrt(headSize), segments: Int32Array.from(segments) },
+    spec: {
+      queries,
+      keys,
+      heads,
+      kvHeads,
+      headSize,
+      scale: 1 / Math.sqrt(headSize),
+      segments: Int32Array.from(segments),
+    },
     q: make('q', queries * heads * headSize, spread),
     k: make('k', keys * kvHeads * headSize, spread),
     v: make('v', keys * kvHeads * headSize),
@@ -45,11 +54,41 @@ function examples(): Example[] {
     example('one sequence', [1, 1, 4], [[5, 5]]),
     example('grouped', [6, 2, 8], [[7, 7]]),
     example('one key head for all', [4, 1, 6], [[9, 9]]),
-    example('three sequences', [2, 1, 10], [[3, 3], [1, 1], [11, 11]]),
-    example('an empty sequence', [2, 2, 4], [[3, 3], [0, 0], [2, 2]]),
-    example('a cache before', [4, 2, 8], [[1, 37], [3, 20]]),
+    example(
+      'three sequences',
+      [2, 1, 10],
+      [
+        [3, 3],
+        [1, 1],
+        [11, 11],
+      ],
+    ),
+    example(
+      'an empty sequence',
+      [2, 2, 4],
+      [
+        [3, 3],
+        [0, 0],
+        [2, 2],
+      ],
+    ),
+    example(
+      'a cache before',
+      [4, 2, 8],
+      [
+        [1, 37],
+        [3, 20],
+      ],
+    ),
     example('nothing', [2, 1, 4], []),
-    example('longer than a tile', [3, 1, 64], [[67, 67], [33, 33]]),
+    example(
+      'longer than a tile',
+      [3, 1, 64],
+      [
+        [67, 67],
+        [33, 33],
+      ],
+    ),
     example('odd and long', [2, 2, 17], [[131, 131]]),
     example('sharp', [2, 1, 16], [[19, 19]], 12),
   ];
@@ -57,7 +96,15 @@ function examples(): Example[] {
 
 /** Segments need not lie in order, nor cover all keys: the gradient of the others is zero. */
 function shuffled(): Example {
-  const base = example('segments out of order', [2, 1, 6], [[3, 5], [4, 4], [2, 3]]);
+  const base = example(
+    'segments out of order',
+    [2, 1, 6],
+    [
+      [3, 5],
+      [4, 4],
+      [2, 3],
+    ],
+  );
   return { ...base, spec: { ...base.spec, segments: Int32Array.of(7, 2, 0, 3, 0, 3, 7, 4, 3, 4, 3, 4) } };
 }
 
@@ -115,7 +162,14 @@ export function attentionCases(): Case[] {
 export function attentionGradients(): GradientCase[] {
   const rows = [
     example('grouped', [4, 2, 6], [[5, 5]]),
-    example('two sequences, one with a cache', [2, 1, 5], [[3, 3], [2, 6]]),
+    example(
+      'two sequences, one with a cache',
+      [2, 1, 5],
+      [
+        [3, 3],
+        [2, 6],
+      ],
+    ),
   ];
   return rows.map((row) => {
     const { name, spec, q, k, v } = row;

@@ -15,7 +15,9 @@ interface Example {
 
 /** Every third row is ignored; the first and the last class are among the targets. */
 function example(rows: number, columns: number, name = `[${rows}, ${columns}]`, low = -6, high = 6): Example {
-  const targets = integers(`targets ${name}`, rows, Math.max(1, columns)).map((target, row) => (row % 3 === 2 ? -1 : target));
+  const targets = integers(`targets ${name}`, rows, Math.max(1, columns)).map((target, row) =>
+    row % 3 === 2 ? -1 : target,
+  );
   if (rows > 1) targets.set([0, columns - 1], 0);
   return {
     name,

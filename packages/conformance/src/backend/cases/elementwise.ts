@@ -10,7 +10,16 @@ const manyWorkgroups = 65_536 * 64 + 3;
 
 const special = Float32Array.of(NaN, Infinity, -Infinity, 0, -0, 1, -1, 3.5, -2.25);
 /** Largest and smallest normal, and what squares or reciprocals leave float32 with. */
-const extremes = Float32Array.of(3.4028234663852886e38, -3.4028234663852886e38, 1e30, -1e30, 2 ** -126, -(2 ** -126), 1e-30, 0);
+const extremes = Float32Array.of(
+  3.4028234663852886e38,
+  -3.4028234663852886e38,
+  1e30,
+  -1e30,
+  2 ** -126,
+  -(2 ** -126),
+  1e-30,
+  0,
+);
 const subnormals = Float32Array.of(2 ** -149, -(2 ** -149), 1e-40, -1e-40, 5e-39, 0, 1);
 
 /** The interval an operation is tried on. */
@@ -44,8 +53,16 @@ function unaryCases(): Case[] {
     ...ops.flatMap((op) => [
       ...lengths.map((length) => unaryCase(op, `${length}`, uniform(`unary ${op} ${length}`, length, ...domains[op]))),
       unaryCase(op, 'not a number and infinities', special, { nonFinite: true }),
-      unaryCase(op, 'huge and tiny', signedFor(op, extremes), op === 'reciprocal' || op === 'log' ? { nonFinite: true } : {}),
-      unaryCase(op, 'subnormal', signedFor(op, subnormals), { subnormal: true, ...(op === 'reciprocal' || op === 'log' ? { nonFinite: true } : {}) }),
+      unaryCase(
+        op,
+        'huge and tiny',
+        signedFor(op, extremes),
+        op === 'reciprocal' || op === 'log' ? { nonFinite: true } : {},
+      ),
+      unaryCase(op, 'subnormal', signedFor(op, subnormals), {
+        subnormal: true,
+        ...(op === 'reciprocal' || op === 'log' ? { nonFinite: true } : {}),
+      }),
     ]),
     unaryCase('neg', `${manyWorkgroups}`, repeated(uniform('unary neg many', 4099), manyWorkgroups)),
   ];
@@ -70,17 +87,50 @@ const layouts: readonly [a: number[], b: number[]][] = [
   [[0], [0]],
   [[1], [1]],
   [[257], [257]],
-  [[0, 5], [1, 5]],
-  [[3, 0], [3, 1]],
-  [[61, 67], [1, 1]],
-  [[1, 1], [61, 67]],
-  [[61, 67], [1, 67]],
-  [[61, 67], [61, 1]],
-  [[61, 1], [1, 67]],
-  [[1, 67], [61, 1]],
-  [[2, 3, 5, 7], [1, 3, 1, 7]],
-  [[2, 1, 5, 1], [1, 3, 1, 7]],
-  [[5, 1, 3, 1, 2], [1, 2, 3, 2, 1]],
+  [
+    [0, 5],
+    [1, 5],
+  ],
+  [
+    [3, 0],
+    [3, 1],
+  ],
+  [
+    [61, 67],
+    [1, 1],
+  ],
+  [
+    [1, 1],
+    [61, 67],
+  ],
+  [
+    [61, 67],
+    [1, 67],
+  ],
+  [
+    [61, 67],
+    [61, 1],
+  ],
+  [
+    [61, 1],
+    [1, 67],
+  ],
+  [
+    [1, 67],
+    [61, 1],
+  ],
+  [
+    [2, 3, 5, 7],
+    [1, 3, 1, 7],
+  ],
+  [
+    [2, 1, 5, 1],
+    [1, 3, 1, 7],
+  ],
+  [
+    [5, 1, 3, 1, 2],
+    [1, 2, 3, 2, 1],
+  ],
 ];
 
 const count = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
@@ -123,7 +173,14 @@ function binaryCases(): Case[] {
       const name = `[${aShape.join(', ')}] with [${bShape.join(', ')}]`;
       const comparison = op === 'equal' || op === 'less' || op === 'lessEqual';
       const make = comparison || op === 'div' ? steps : uniform;
-      return binaryCase(op, name, make(`${op} a ${name}`, count(aShape)), aShape, make(`${op} b ${name}`, count(bShape)), bShape);
+      return binaryCase(
+        op,
+        name,
+        make(`${op} a ${name}`, count(aShape)),
+        aShape,
+        make(`${op} b ${name}`, count(bShape)),
+        bShape,
+      );
     }),
     binaryCase(op, 'not a number and infinities', ...pairs(special), { nonFinite: true }),
     binaryCase(op, 'huge and tiny', ...pairs(extremes), { nonFinite: true }),
@@ -158,17 +215,48 @@ function whereCases(): Case[] {
   const shapes: readonly [number[], number[], number[], number[]][] = [
     [[0], [0], [0], [0]],
     [[257], [257], [257], [257]],
-    [[61, 67], [1, 1], [61, 67], [61, 67]],
-    [[1, 67], [61, 1], [1, 1], [61, 67]],
-    [[61, 1], [61, 67], [1, 67], [61, 67]],
-    [[1, 1], [1, 1], [1, 1], [3, 5]],
-    [[2, 1, 5, 1], [1, 3, 1, 7], [2, 3, 5, 7], [2, 3, 5, 7]],
+    [
+      [61, 67],
+      [1, 1],
+      [61, 67],
+      [61, 67],
+    ],
+    [
+      [1, 67],
+      [61, 1],
+      [1, 1],
+      [61, 67],
+    ],
+    [
+      [61, 1],
+      [61, 67],
+      [1, 67],
+      [61, 67],
+    ],
+    [
+      [1, 1],
+      [1, 1],
+      [1, 1],
+      [3, 5],
+    ],
+    [
+      [2, 1, 5, 1],
+      [1, 3, 1, 7],
+      [2, 3, 5, 7],
+      [2, 3, 5, 7],
+    ],
   ];
   return [
     ...shapes.map(([c, a, b, shape]) => {
       const name = `[${c.join(', ')}], [${a.join(', ')}], [${b.join(', ')}]`;
       const bits = Float32Array.from(integers(`where ${name}`, count(c), 2));
-      return whereCase(name, [bits, c], [uniform(`where a ${name}`, count(a)), a], [uniform(`where b ${name}`, count(b)), b], shape);
+      return whereCase(
+        name,
+        [bits, c],
+        [uniform(`where a ${name}`, count(a)), a],
+        [uniform(`where b ${name}`, count(b)), b],
+        shape,
+      );
     }),
     // What is not chosen must not shine through, as it would in c a + (1 - c) b.
     whereCase(
@@ -223,7 +311,9 @@ function castCases(): Case[] {
   const hard = Int32Array.of(2 ** 31 - 1, -(2 ** 31), 2 ** 24 + 1, -(2 ** 24) - 1, 2 ** 25 + 3, 0, -1);
   return [
     ...lengths.map((length) => castCase(`i32 to f32, ${length}`, integers(`cast ${length}`, length, 100_000), 'f32')),
-    ...lengths.map((length) => castCase(`f32 to i32, ${length}`, uniform(`cast ${length}`, length, -1000, 1000), 'i32')),
+    ...lengths.map((length) =>
+      castCase(`f32 to i32, ${length}`, uniform(`cast ${length}`, length, -1000, 1000), 'i32'),
+    ),
     castCase('i32 to f32, beyond 2^24', hard, 'f32'),
     castCase('f32 to i32, toward zero', Float32Array.of(0.5, -0.5, 1.5, -1.5, 2.999, -2.999, -0, 16777215), 'i32'),
     castCase('f32 to i32, saturating', Float32Array.of(2 ** 31, -(2 ** 31), 3e38, -3e38, 2 ** 31 - 128), 'i32'),
@@ -249,7 +339,9 @@ function accumulateCases(): Case[] {
     ...flags,
   });
   return [
-    ...lengths.map((length) => make(`${length}`, uniform(`target ${length}`, length), uniform(`source ${length}`, length))),
+    ...lengths.map((length) =>
+      make(`${length}`, uniform(`target ${length}`, length), uniform(`source ${length}`, length)),
+    ),
     make('not a number and infinities', special, special.toReversed(), { nonFinite: true }),
   ];
 }

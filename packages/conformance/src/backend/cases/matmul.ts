@@ -37,12 +37,7 @@ function seeded(s: MatmulSpec): Case {
   return matmulCase(name, a, uniform(`${name} b`, (s.batchB ? s.batch : 1) * s.k * s.n), s);
 }
 
-const transposes: Flags[] = [
-  {},
-  { transposeB: true },
-  { transposeA: true },
-  { transposeA: true, transposeB: true },
-];
+const transposes: Flags[] = [{}, { transposeB: true }, { transposeA: true }, { transposeA: true, transposeB: true }];
 
 export function matmulCases(): Case[] {
   // [m, n, k]: ones, primes, tiles less one and more one, thin both ways, deep.
@@ -65,7 +60,9 @@ export function matmulCases(): Case[] {
   return [
     ...sizes.flatMap(([m, n, k]) => transposes.map((flags) => seeded(spec(1, m, n, k, flags)))),
     ...transposes.flatMap((flags) =>
-      [{}, { batchA: false }, { batchB: false }].map((sharing) => seeded(spec(3, 17, 13, 19, { ...flags, ...sharing }))),
+      [{}, { batchA: false }, { batchB: false }].map((sharing) =>
+        seeded(spec(3, 17, 13, 19, { ...flags, ...sharing })),
+      ),
     ),
     seeded(spec(0, 3, 5, 7)),
     seeded(spec(5, 3, 0, 7)),

@@ -27,9 +27,13 @@ export function quantizedCases(formats: readonly BlockFormat[]): Case[] {
       ...sizes.flatMap(([m, rows, blocks]) =>
         [false, true].map((transposed) => productCase({ format, m, rows, columns: blocks * step, transposed })),
       ),
-      ...([[67, 2, 129], [1, 1, 1], [5, 1, 0]] as const).map(([rows, blocks, count]) =>
-        rowsCase(format, rows, blocks * step, count),
-      ),
+      ...(
+        [
+          [67, 2, 129],
+          [1, 1, 1],
+          [5, 1, 0],
+        ] as const
+      ).map(([rows, blocks, count]) => rowsCase(format, rows, blocks * step, count)),
     ];
   });
 }
@@ -64,9 +68,7 @@ function rowsCase(format: BlockFormat, rows: number, columns: number, count: num
       { name: 'indices', data: integers(`quantized indices ${name}`, count, rows) },
     ],
     outputs: ['y'],
-    run: (kernels, [table, indices]) => [
-      kernels.gatherQuantized(table!, format, rows, columns, indices!, count),
-    ],
+    run: (kernels, [table, indices]) => [kernels.gatherQuantized(table!, format, rows, columns, indices!, count)],
     bound: (u, [y]) => [bounds.rounded(y!, u)],
   };
 }

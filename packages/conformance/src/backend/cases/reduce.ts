@@ -49,7 +49,11 @@ export function reduceCases(): Case[] {
     // All of one sign: a maximum that starts from 0 would show.
     reduceCase(op, 'all negative', uniform(`reduce ${op} negative`, 61 * 67, -2, -1), [61, 67, 1]),
     reduceCase(op, 'all positive', uniform(`reduce ${op} positive`, 61 * 67, 1, 2), [61, 67, 1]),
-    reduceCase(op, 'not a number', Float32Array.of(1, NaN, 2, NaN, 1, 2, 1, 2, NaN, 3, 4, 5), [4, 3, 1], { nonFinite: true }),
-    reduceCase(op, 'infinities', Float32Array.of(1, Infinity, 2, -Infinity, 1, 2, Infinity, 0, -Infinity), [3, 3, 1], { nonFinite: true }),
+    reduceCase(op, 'not a number', Float32Array.of(1, NaN, 2, NaN, 1, 2, 1, 2, NaN, 3, 4, 5), [4, 3, 1], {
+      nonFinite: true,
+    }),
+    reduceCase(op, 'infinities', Float32Array.of(1, Infinity, 2, -Infinity, 1, 2, Infinity, 0, -Infinity), [3, 3, 1], {
+      nonFinite: true,
+    }),
   ]);
 }

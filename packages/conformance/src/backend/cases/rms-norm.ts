@@ -82,7 +82,13 @@ export function rmsNormCases(): Case[] {
 }
 
 export function rmsNormGradients(): GradientCase[] {
-  return ([[1, 1], [3, 7], [4, 17]] as const).flatMap(([rows, columns]): GradientCase[] => {
+  return (
+    [
+      [1, 1],
+      [3, 7],
+      [4, 17],
+    ] as const
+  ).flatMap(([rows, columns]): GradientCase[] => {
     const { x, weight, epsilon, name } = example(rows, columns);
     const shared = {
       name,

@@ -34,9 +34,22 @@ export function softmaxCases(): Case[] {
     }),
     softmaxCase('far from zero', uniform('softmax far', 5 * 33, 1000, 1010), 5, 33),
     softmaxCase('far apart', uniform('softmax apart', 5 * 33, -500, 500), 5, 33),
-    softmaxCase('rising', Float32Array.from({ length: 257 }, (_, i) => i / 16), 1, 257),
-    softmaxCase('masked with -Infinity', Float32Array.of(1, -Infinity, 2, -Infinity, -Infinity, 3), 2, 3, { nonFinite: true }),
-    softmaxCase('NaN stays in its row', Float32Array.of(1, NaN, 2, 0, 1, 2, Infinity, 0, 1, -Infinity, -Infinity, -Infinity), 4, 3, { nonFinite: true }),
+    softmaxCase(
+      'rising',
+      Float32Array.from({ length: 257 }, (_, i) => i / 16),
+      1,
+      257,
+    ),
+    softmaxCase('masked with -Infinity', Float32Array.of(1, -Infinity, 2, -Infinity, -Infinity, 3), 2, 3, {
+      nonFinite: true,
+    }),
+    softmaxCase(
+      'NaN stays in its row',
+      Float32Array.of(1, NaN, 2, 0, 1, 2, Infinity, 0, 1, -Infinity, -Infinity, -Infinity),
+      4,
+      3,
+      { nonFinite: true },
+    ),
     ...sizes.map(([rows, columns]): Case => {
       const y = probabilities(`y [${rows}, ${columns}]`, rows, columns);
       const dy = uniform(`softmax dy ${rows} ${columns}`, rows * columns);
@@ -61,7 +74,13 @@ function probabilities(name: string, rows: number, columns: number): Float32Arra
 }
 
 export function softmaxGradients(): GradientCase[] {
-  return ([[1, 1], [3, 7], [5, 13]] as const).map(([rows, columns]) => ({
+  return (
+    [
+      [1, 1],
+      [3, 7],
+      [5, 13],
+    ] as const
+  ).map(([rows, columns]) => ({
     kernel: 'softmaxBackward',
     name: `[${rows}, ${columns}]`,
     inputs: [{ name: 'x', data: uniform(`softmax gradient ${rows}`, rows * columns, -3, 3) }],
