@@ -25,16 +25,24 @@ Arguments go behind two dashes: npm run demo -- --help
 
 /** @param {string[]} argv */
 async function main(argv) {
-  if (argv[0] === '--help' || argv[0] === '-h') return void process.stdout.write(usage);
+  if (argv[0] === '--help' || argv[0] === '-h') {
+    process.stdout.write(usage);
+    return;
+  }
   const name = argv[0] === '--then' ? (argv[1] ?? '') : '';
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) throw new SetupError(`unknown command '${argv.join(' ')}'`, usage);
+  if (!command) {
+    process.stderr.write(`set-up: unknown command '${argv.join(' ')}'\n${usage}`);
+    process.exitCode = 2;
+    return;
+  }
   const args = argv.slice(2);
 
   const help = args.includes('--help') || args.includes('-h');
   const usageFile = command.usageFile && join(root, command.usageFile);
   if (help && usageFile && existsSync(usageFile)) {
-    return void process.stdout.write(readFileSync(usageFile, 'utf8'));
+    process.stdout.write(readFileSync(usageFile, 'utf8'));
+    return;
   }
 
   if (!packagesAreInstalled()) await stage('packages (npm ci)', installPackages);
