@@ -34,6 +34,9 @@ typedef struct matrix {
   isize columnStride;
 } matrix;
 
+/* Rows that lie far apart are no stream that a processor foresees. */
+INLINE void prefetch(const float *p) { __builtin_prefetch(p, 0, 3); }
+
 INLINE isize min_size(isize a, isize b) { return a < b ? a : b; }
 INLINE isize divide_up(isize a, isize b) { return (a + b - 1) / b; }
 
@@ -96,7 +99,10 @@ INLINE void pack_a(float *restrict target, matrix source, isize rows, isize dept
       const float *p = data + i * stride;
       for (; k + T < depth; k += T) {
         row_t r[T];
-        for (int j = 0; j < T; j++) r[j] = row_load(p + (j < MR ? j : MR - 1) * stride + k);
+        for (int j = 0; j < T; j++) {
+          r[j] = row_load(p + (j < MR ? j : MR - 1) * stride + k);
+          prefetch(p + (j + MR) * stride + k);
+        }
         transpose(r);
         /* Where MR < T each store's last lanes are overwritten by the next; k + T < depth keeps that within the panel. */
         for (int j = 0; j < T; j++) row_store(target + (k + j) * MR, r[j]);
@@ -113,7 +119,10 @@ INLINE void pack_b_turned(float *restrict target, const float *data, isize strid
   if (count >= T)
     for (; k + T <= depth; k += T) {
       row_t r[T];
-      for (int i = 0; i < T; i++) r[i] = row_load(data + i * stride + k);
+      for (int i = 0; i < T; i++) {
+        r[i] = row_load(data + i * stride + k);
+        prefetch(data + (i + T) * stride + k);
+      }
       transpose(r);
       for (int i = 0; i < T; i++) row_store(target + (k + i) * NR + j, r[i]);
     }
@@ -129,6 +138,8 @@ INLINE void pack_b_panel(float *restrict target, matrix source, isize depth, isi
     if (columns == NR)
       for (isize k = 0; k < depth; k++) {
         vf x = vload(data + k * stride), y = vload(data + k * stride + VL);
+        prefetch(data + (k + 8) * stride);
+        prefetch(data + (k + 8) * stride + VL);
         vstore(target + k * NR, x);
         vstore(target + k * NR + VL, y);
       }
@@ -212,6 +223,10 @@ static __attribute__((noinline)) void multiply(const float *a, const float *b, i
       const float *bp = b + (j / NR) * bPanel;
       float *cp = c + i * cStride + j;
       if (nr == NR && mr == MR) {
+        for (int r = 0; r < MR; r++) {
+          prefetch(cp + (MR + r) * cStride);
+          prefetch(cp + (MR + r) * cStride + NR - 1);
+        }
         tile(MR, 2, depth, panel, bp, bStride, cp, cStride, fresh);
         continue;
       }
