@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { missingOptionalPackages } from '../lockfile/optional-packages.mjs';
-import { collect, root } from '../setup/stage.mjs';
+import { npm } from '../setup/npm.mjs';
+import { root } from '../setup/stage.mjs';
 
 /** @type {import('../lockfile/optional-packages.mjs').Lockfile} */
 const lockfile = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
@@ -13,8 +14,7 @@ const addresses = Object.entries(lockfile.packages)
 const missing = missingOptionalPackages(lockfile).map(
   ({ name, version }) => `${name}@${version} is left out: node scripts/lockfile/complete.mjs`,
 );
-const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-const { code, output } = await collect(npm, ['ci', '--dry-run', '--ignore-scripts', '--no-audit', '--loglevel=error']);
+const { code, output } = await npm(['ci', '--dry-run', '--ignore-scripts', '--no-audit', '--loglevel=error']);
 const problems = [...addresses, ...missing, ...(code === 0 ? [] : [output])];
 for (const problem of problems) console.log(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { collect } from '../setup/stage.mjs';
+import { npm } from '../setup/npm.mjs';
 import { publishedPackages } from './packages.mjs';
 
 /**
@@ -11,8 +11,7 @@ import { publishedPackages } from './packages.mjs';
  */
 export async function packAll(destination) {
   const folders = publishedPackages().map(({ folder }) => folder);
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const { code, output } = await collect(npm, ['pack', ...folders, '--pack-destination', destination]);
+  const { code, output } = await npm(['pack', ...folders, '--pack-destination', destination]);
   if (code !== 0) throw new Error(`npm pack failed\n${output}`);
   return readdirSync(destination).map((file) => join(destination, file));
 }

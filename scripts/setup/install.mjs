@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { SetupError, collect, root } from './stage.mjs';
+import { join } from 'node:path';
+import { npm } from './npm.mjs';
+import { SetupError, root } from './stage.mjs';
 
 const lockfile = join(root, 'package-lock.json');
 const installed = join(root, 'node_modules', '.package-lock.json');
@@ -23,12 +24,7 @@ export function packagesAreInstalled() {
 
 /** `npm ci`, and the stamp after it. */
 export async function installPackages() {
-  // npm sets npm_execpath where it started us; a machine may have no other way to it than that.
-  const npm = process.env['npm_execpath'] ?? '';
-  const args = ['ci', '--ignore-scripts=false', '--no-audit', '--no-fund', '--loglevel=error'];
-  const { code, output } = basename(npm).startsWith('npm-cli')
-    ? await collect(process.execPath, [npm, ...args])
-    : await collect(process.platform === 'win32' ? 'npm.cmd' : 'npm', args);
+  const { code, output } = await npm(['ci', '--ignore-scripts=false', '--no-audit', '--no-fund', '--loglevel=error']);
   if (code !== 0) throw new SetupError(`npm ci failed\n${essence(output)}`, adviceFor(code, output));
   writeFileSync(stampFile, currentStamp());
 }
