@@ -4,7 +4,7 @@ import { adapterConformance, reference } from '@lowrank/conformance';
 import { describe, expect, it } from 'vitest';
 import { collectingRunner } from './support/collecting-runner.ts';
 import { single } from './support/single.ts';
-import { leaking, mutated, mutatedDelta, project, twoFactor, type TwoFactorConfig } from './support/two-factor.ts';
+import { ggufForm, leaking, mutated, mutatedDelta, peftForm, project, twoFactor, type TwoFactorConfig } from './support/two-factor.ts';
 
 const configs = { plain: { config: {} }, dropout: { config: { dropout: 0.5, rank: 60 } } };
 
@@ -30,8 +30,8 @@ const mutations: readonly Mutation[] = [
     adapter: mutated({
       async setup(site, original, config, context) {
         const state = await twoFactor.setup(site, original, config, context);
-        const { V, U } = state.params as { V: NonNullable<(typeof state.params)['V']>; U: NonNullable<(typeof state.params)['U']> };
-        return { ...state, params: { U, V: tensor(context.backend, new Float32Array(V.size).fill(1e-6), V.shape) } };
+        const V = state.params['V']!;
+        return { ...state, params: { ...state.params, V: tensor(context.backend, new Float32Array(V.size).fill(1e-6), V.shape) } };
       },
     }),
   },
@@ -134,17 +134,17 @@ const mutations: readonly Mutation[] = [
   {
     name: 'the GGUF pair leaves the scale out',
     caughtBy: 'GGUF pair',
-    adapter: mutated({ files: { ...twoFactor.files, gguf: { ...(twoFactor.files.gguf as never as object), toPair: (state: Parameters<typeof toPair>[0], config: TwoFactorConfig) => ({ ...toPair(state, config), alpha: config.rank }) } as never } }),
+    adapter: mutated({ files: { gguf: { ...ggufForm, toPair: (state, config, site) => ({ ...ggufForm.toPair(state, config, site), alpha: config.rank }) }, peft: peftForm } }),
   },
   {
     name: 'a tensor has no name in PEFT',
     caughtBy: 'PEFT form',
-    adapter: mutated({ files: { ...twoFactor.files, peft: { ...(twoFactor.files.peft as never as object), tensorNames: () => ({ U: 'two_factor_U' }) } as never } }),
+    adapter: mutated({ files: { gguf: ggufForm, peft: { ...peftForm, tensorNames: () => ({ U: 'two_factor_U' }) } } }),
   },
   {
     name: 'PEFT loses the rank',
     caughtBy: 'PEFT form',
-    adapter: mutated({ files: { ...twoFactor.files, peft: { ...(twoFactor.files.peft as never as object), toConfig: ({ rank: _, ...config }: TwoFactorConfig) => config } as never } }),
+    adapter: mutated({ files: { gguf: ggufForm, peft: { ...peftForm, toConfig: ({ rank: _, ...config }) => config } } }),
   },
   {
     name: 'NaN is hidden',
@@ -176,7 +176,12 @@ const mutations: readonly Mutation[] = [
   {
     name: 'unknown fields are taken',
     caughtBy: 'refuses unknown fields',
-    adapter: mutated({ parseConfig: (input) => twoFactor.parseConfig(typeof input === 'object' && input !== null ? { ...input, noSuchField: undefined } : input) }),
+    adapter: mutated({
+      parseConfig: (input) => {
+        const known = Object.entries(Object(input) as object).filter(([key]) => key !== 'noSuchField');
+        return twoFactor.parseConfig(Object.fromEntries(known));
+      },
+    }),
   },
   {
     name: 'errors name no field',
@@ -197,10 +202,6 @@ const mutations: readonly Mutation[] = [
     adapter: mutated({ parseConfig: (input) => ({ ...twoFactor.parseConfig(input), rank: 2 + (calls++ % 3) }) }),
   },
 ];
-
-function toPair(...[state, config]: Parameters<Extract<(typeof twoFactor)['files']['gguf'], { toPair: unknown }>['toPair']>) {
-  return (twoFactor.files.gguf as Extract<(typeof twoFactor)['files']['gguf'], { toPair: unknown }>).toPair(state, config, undefined as never);
-}
 
 describe('a wrong adapter fails', () => {
   it.each(mutations)('$name', async ({ caughtBy, adapter, backend = () => reference() }) => {

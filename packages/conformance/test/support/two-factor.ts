@@ -47,6 +47,24 @@ function change({ params }: HostState, factor: number): Float64Array {
   });
 }
 
+type Files = Adapter<TwoFactorConfig>['files'];
+
+export const ggufForm: Exclude<Files['gguf'], { unsupported: string }> = {
+  toPair: ({ params }, config) => ({ alpha: config.scale * config.rank, a: params['U']!, b: params['V']! }),
+  fromPair: ({ alpha, a, b }, site) => {
+    const rank = a.shape[0]!;
+    const config = { rank, scale: alpha / rank, dropout: 0, targetModules: [site.path], excludeModules: [] };
+    return { state: { params: { U: a, V: b }, buffers: {} }, config };
+  },
+};
+
+export const peftForm: Exclude<Files['peft'], { unsupported: string }> = {
+  peftType: 'TWO_FACTOR',
+  tensorNames: () => ({ U: 'two_factor_U', V: 'two_factor_V' }),
+  toConfig: (config) => ({ ...config }),
+  fromConfig: ({ peft_type: _, ...config }) => readConfig('two-factor', config, fields),
+};
+
 export const twoFactor: Adapter<TwoFactorConfig> = {
   type: 'two-factor',
   interfaceVersion: 1,
@@ -73,21 +91,7 @@ export const twoFactor: Adapter<TwoFactorConfig> = {
     return hostWeight([rows, columns], (await original.values()).map((value, i) => value + added[at(i)]!));
   },
 
-  files: {
-    gguf: {
-      toPair: ({ params }, config) => ({ alpha: config.scale * config.rank, a: params['U']!, b: params['V']! }),
-      fromPair: ({ alpha, a, b }, site) => {
-        const rank = a.shape[0]!;
-        return { state: { params: { U: a, V: b }, buffers: {} }, config: { rank, scale: alpha / rank, dropout: 0, targetModules: [site.path], excludeModules: [] } };
-      },
-    },
-    peft: {
-      peftType: 'TWO_FACTOR',
-      tensorNames: () => ({ U: 'two_factor_U', V: 'two_factor_V' }),
-      toConfig: (config) => ({ ...config }),
-      fromConfig: ({ peft_type: _, ...config }) => twoFactor.parseConfig(config),
-    },
-  },
+  files: { gguf: ggufForm, peft: peftForm },
 };
 
 export function project(x: Tensor, U: Tensor): Tensor {

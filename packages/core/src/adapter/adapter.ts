@@ -52,19 +52,19 @@ export interface HostState {
 export interface SetupContext {
   readonly backend: Backend;
   /** Numbers for this site and purpose, the same on every backend and JavaScript engine. */
-  random(purpose: string): RandomStream;
+  readonly random: (purpose: string) => RandomStream;
   /** What all sites of this adapter have in common, made once. */
-  shared<T>(key: string, make: () => T): T;
+  readonly shared: <T>(key: string, make: () => T) => T;
 }
 
 /** What `delta` gets. */
 export interface AdapterContext {
   readonly training: boolean;
   /** Drops elements of x while training, by a mask that (seed, step, path, row) names: recomputation sees the same one. */
-  dropout(x: Tensor, probability: number): Tensor;
-  shared<T>(key: string, make: () => T): T;
+  readonly dropout: (x: Tensor, probability: number) => Tensor;
+  readonly shared: <T>(key: string, make: () => T) => T;
   /** A tensor kept until one of this site's parameters changes (DoRA's norm). */
-  memo(key: string, make: () => Tensor): Tensor;
+  readonly memo: (key: string, make: () => Tensor) => Tensor;
 }
 
 /** One weight's low-rank pair as llama.cpp reads it: loaded scale = alpha / rank. */

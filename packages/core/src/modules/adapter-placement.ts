@@ -98,7 +98,8 @@ export class AdapterPlacement {
 
 /** A layer's weight as adapters see it. */
 export function originalOf(weight: Weight): HostWeight {
-  const shape = [weight.shape[0]!, weight.shape[1]!] as const;
+  const [rows, columns] = weight.shape;
+  const shape = [rows, columns] as const;
   if (isFrozen(weight)) {
     return { shape, format: weight.format, values: async () => decodeArray(await weight.host()) };
   }

@@ -10,12 +10,12 @@ export class Embedding extends Adaptable {
 
   /** The vocabulary. */
   get inFeatures(): number {
-    return this.weight.shape[0]!;
+    return this.weight.shape[0];
   }
 
   /** The dimension. */
   get outFeatures(): number {
-    return this.weight.shape[1]!;
+    return this.weight.shape[1];
   }
 
   /** ids i32 [...] to [..., dimension]. */

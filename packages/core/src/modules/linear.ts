@@ -25,11 +25,11 @@ export class Linear extends Adaptable {
   }
 
   get inFeatures(): number {
-    return this.weight.shape[1]!;
+    return this.weight.shape[1];
   }
 
   get outFeatures(): number {
-    return this.weight.shape[0]!;
+    return this.weight.shape[0];
   }
 
   product(x: Tensor): Tensor {

@@ -43,7 +43,7 @@ export const refusesWrongStates: AdapterRule = {
       const { params, buffers } = before.get(path)!;
       const [name] = Object.keys(params);
       demand(name !== undefined, titleOf(trial, 'there is nothing to train'));
-      const { [name]: _, ...fewer } = params;
+      const fewer = Object.fromEntries(Object.entries(params).filter(([other]) => other !== name));
       const longer = { format: 'f32', shape: [3, 1000], data: new Float32Array(3000).fill(1) } as const;
       const wrong = [fewer, { ...params, noSuchTensor: longer }, { ...params, [name]: longer }];
       for (const states of [...wrong.map((some) => new Map([[path, { params: some, buffers }]])), new Map(), new Map([...before, ['elsewhere', { params, buffers }]])]) {
