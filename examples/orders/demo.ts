@@ -14,12 +14,12 @@ import { fileSource, openGguf } from '@lowrank/io-gguf';
 import { chatTemplateFromGguf, evaluationSource, fineTune, loadCausalLm, lossOf, tokenizerFromGguf, writeAdapterGguf } from '@lowrank/models';
 import { bytesText, countText, makeReporter, trainProgress } from 'lowrank';
 import { answerAll, exactMatch } from './answers.ts';
-import { chooseTask } from './task.ts';
+import { chooseTask, DEFAULT_MODEL } from './task.ts';
 
 const { values: options } = parseArgs({
   options: {
-    model: { type: 'string', default: 'smollm2-135m-instruct' },
-    epochs: { type: 'string', default: '2' },
+    model: { type: 'string', default: DEFAULT_MODEL },
+    epochs: { type: 'string' },
     threads: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -36,7 +36,7 @@ async function demo(): Promise<void> {
   const reporter = makeReporter(options.json);
   const task = await chooseTask(options.model, reporter);
   const backend = await cpu(options.threads === undefined ? {} : { threads: Number(options.threads) });
-  await using file = await openGguf(task.source ?? (await fileSource(task.modelPath)));
+  await using file = await openGguf(await fileSource(task.modelPath));
   const tokenizer = tokenizerFromGguf(file.metadata);
   const template = chatTemplateFromGguf(file.metadata, tokenizer);
   const model = await loadCausalLm(file, backend);
@@ -58,9 +58,8 @@ async function demo(): Promise<void> {
     model,
     adapter: lora({ rank: 8, alpha: 16, targetModules: 'all-linear' }),
     examples,
-    epochs: Number(options.epochs),
-    batchSize: 8,
-    learningRate: 1e-3,
+    ...task.settings,
+    ...(options.epochs === undefined ? {} : { epochs: Number(options.epochs) }),
     onStart: ({ adapter, steps }) => {
       const { trainable, total } = parameterCounts(model);
       reporter.line(`LoRA       ${countText(trainable)} trainable of ${countText(total)} parameters on ${adapter.sites.length} layers; ${steps} steps`);
@@ -73,7 +72,7 @@ async function demo(): Promise<void> {
   reporter.settle();
   show('after', after.answers);
 
-  const adapterPath = fileURLToPath(new URL('../../runs/orders.gguf', import.meta.url));
+  const adapterPath = fileURLToPath(new URL(`../../runs/${task.name}.gguf`, import.meta.url));
   await mkdir(new URL('../../runs/', import.meta.url), { recursive: true });
   await rm(adapterPath, { force: true });
   const adapterBytes = await writeAdapterGguf(adapterPath, model, result.adapter);
@@ -82,7 +81,7 @@ async function demo(): Promise<void> {
   const readTokens = Math.round((result.tokens * tokens) / trainedTokens);
   const { trainable, total } = parameterCounts(model);
 
-  if (matchBefore !== null && matchAfter !== null) reporter.line(`exact match      ${percent(matchBefore)} before, ${percent(matchAfter)} after (of ${held.length} held-out orders)`);
+  if (matchBefore !== null && matchAfter !== null) reporter.line(`exact match      ${percent(matchBefore)} before, ${percent(matchAfter)} after of ${held.length} held-out orders`);
   reporter.line(`validation loss  ${before.loss.toFixed(3)} before, ${after.loss.toFixed(3)} after`);
   reporter.line(`training         ${countText(readTokens)} tokens in ${result.seconds.toFixed(0)} s, ${(readTokens / result.seconds).toFixed(0)} tokens a second`);
   reporter.line(`adapter          ${shortPath} (${bytesText(adapterBytes)})`);
