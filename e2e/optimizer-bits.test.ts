@@ -20,13 +20,30 @@ async function trained(backend: Backend, Optimizer: typeof Adam | typeof AdamW):
   return values;
 }
 
+/** The same backend without its optimizer kernel: core composes. */
+function withoutAdamW(backend: Backend): Backend {
+  const { adamw: _, ...kernels } = backend.kernels;
+  return {
+    name: backend.name,
+    interfaceVersion: backend.interfaceVersion,
+    supports: backend.supports,
+    kernels,
+    upload: (data, dtype) => backend.upload(data, dtype),
+    read: (storage) => backend.read(storage),
+    sync: () => backend.sync(),
+    free: (storage) => backend.free(storage),
+    memory: () => backend.memory(),
+    resetPeak: () => backend.resetPeak(),
+    dispose: () => backend.dispose(),
+  };
+}
+
 test.each([['AdamW', AdamW], ['Adam', Adam]] as const)('%s composed of primitives gives the bits of the CPU kernel', async (_, Optimizer) => {
   const backend = await cpu();
   try {
-    const { adamw, ...kernels } = backend.kernels;
-    expect(adamw).toBeDefined();
+    expect(backend.kernels.adamw).toBeDefined();
     const fused = await trained(backend, Optimizer);
-    const composed = await trained({ ...backend, kernels }, Optimizer);
+    const composed = await trained(withoutAdamW(backend), Optimizer);
     expect(composed).toEqual(fused);
   } finally {
     await backend.dispose();
