@@ -22,12 +22,13 @@ async function trained(backend: Backend, Optimizer: typeof Adam | typeof AdamW):
 
 /** The same backend without its optimizer kernel: core composes. */
 function withoutAdamW(backend: Backend): Backend {
-  const { adamw: _, ...kernels } = backend.kernels;
   return {
     name: backend.name,
     interfaceVersion: backend.interfaceVersion,
     supports: backend.supports,
-    kernels,
+    kernels: Object.fromEntries(
+      Object.entries(backend.kernels).filter(([name]) => name !== 'adamw'),
+    ) as Backend['kernels'],
     upload: (data, dtype) => backend.upload(data, dtype),
     read: (storage) => backend.read(storage),
     sync: () => backend.sync(),
@@ -38,7 +39,10 @@ function withoutAdamW(backend: Backend): Backend {
   };
 }
 
-test.each([['AdamW', AdamW], ['Adam', Adam]] as const)('%s composed of primitives gives the bits of the CPU kernel', async (_, Optimizer) => {
+test.each([
+  ['AdamW', AdamW],
+  ['Adam', Adam],
+] as const)('%s composed of primitives gives the bits of the CPU kernel', async (_, Optimizer) => {
   const backend = await cpu();
   try {
     expect(backend.kernels.adamw).toBeDefined();

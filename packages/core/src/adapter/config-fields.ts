@@ -23,11 +23,20 @@ type ConfigOf<F extends Readonly<Record<string, ConfigField<unknown>>>> = {
  * @param type the adapter's, for messages.
  * @throws AdapterError ADAPTER_CONFIG, `path` naming the field that is wrong or unknown.
  */
-export function readConfig<F extends Readonly<Record<string, ConfigField<unknown>>>>(type: string, input: unknown, fields: F): ConfigOf<F> {
+export function readConfig<F extends Readonly<Record<string, ConfigField<unknown>>>>(
+  type: string,
+  input: unknown,
+  fields: F,
+): ConfigOf<F> {
   const given = input === undefined ? {} : plainObject(type, input);
   for (const key of Object.keys(given)) {
     if (!Object.hasOwn(fields, key)) {
-      throw configError(type, key, given[key], `'${key}' is not an option; there are ${Object.keys(fields).join(', ')}`);
+      throw configError(
+        type,
+        key,
+        given[key],
+        `'${key}' is not an option; there are ${Object.keys(fields).join(', ')}`,
+      );
     }
   }
   const config: Record<string, unknown> = {};
@@ -58,7 +67,11 @@ export function wholeNumber(fallback: number, least: number, most: number): Conf
 }
 
 /** A finite number that `holds`; `accepted` says which in words. */
-export function finiteNumber(fallback: number, accepted: string, holds: (value: number) => boolean): ConfigField<number> {
+export function finiteNumber(
+  fallback: number,
+  accepted: string,
+  holds: (value: number) => boolean,
+): ConfigField<number> {
   return {
     fallback,
     read: (value, refuse) => (Number.isFinite(value) && holds(value as number) ? (value as number) : refuse(accepted)),

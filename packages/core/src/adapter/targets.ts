@@ -25,11 +25,18 @@ export function selectTargets<T extends Site>(sites: readonly T[], config: Adapt
       ? site.kind === 'linear' && lastPart(site.path) !== 'lm_head'
       : matches(site.path, targetModules);
   const chosen = sites.filter((site) => wanted(site) && !matches(site.path, excludeModules));
-  const unmatched = typeof targetModules === 'string' ? [] : targetModules.filter((name) => !sites.some((site) => matches(site.path, [name])));
+  const unmatched =
+    typeof targetModules === 'string'
+      ? []
+      : targetModules.filter((name) => !sites.some((site) => matches(site.path, [name])));
   if (chosen.length === 0 || unmatched.length > 0) {
     const names = [...new Set(sites.map((site) => lastPart(site.path)))].join(', ');
     const asked = unmatched.length > 0 ? unmatched.join(', ') : JSON.stringify(targetModules);
-    throw new CoreError('CORE_NO_TARGET', `target modules: nothing in this model is named ${asked}; there are ${names} (or 'all-linear')`, { value: targetModules });
+    throw new CoreError(
+      'CORE_NO_TARGET',
+      `target modules: nothing in this model is named ${asked}; there are ${names} (or 'all-linear')`,
+      { value: targetModules },
+    );
   }
   return chosen;
 }

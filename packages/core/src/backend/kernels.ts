@@ -75,13 +75,7 @@ export interface Primitives {
   /** x[start : start + size] on every axis. f32 or i32. */
   slice(x: Storage, shape: Shape, start: readonly number[], size: readonly number[]): Storage;
   /** target[start : start + size] = source, in place. f32 or i32. */
-  writeSlice(
-    target: Storage,
-    shape: Shape,
-    source: Storage,
-    start: readonly number[],
-    size: readonly number[],
-  ): void;
+  writeSlice(target: Storage, shape: Shape, source: Storage, start: readonly number[], size: readonly number[]): void;
   /** Parts [outer, axes[i], inner] to [outer, sum of axes, inner]. f32 or i32. */
   concat(parts: readonly Storage[], outer: number, axes: readonly number[], inner: number): Storage;
   /** i32 to f32 (rounded to nearest even), or f32 to i32 (toward zero, saturating, NaN to 0). */
@@ -174,14 +168,7 @@ export interface FusedKernels {
 
   /** y = x / sqrt(mean(x^2) + epsilon) * weight [columns] (Zhang & Sennrich 2019, arXiv 1910.07467). */
   rmsNorm(x: Storage, weight: Storage, rows: number, columns: number, epsilon: number): Storage;
-  rmsNormBackward(
-    x: Storage,
-    weight: Storage,
-    dy: Storage,
-    rows: number,
-    columns: number,
-    epsilon: number,
-  ): Storage;
+  rmsNormBackward(x: Storage, weight: Storage, dy: Storage, rows: number, columns: number, epsilon: number): Storage;
   /** Gradient toward the weight: [columns]. Called only when the weight is trained. */
   rmsNormWeightBackward(x: Storage, dy: Storage, rows: number, columns: number, epsilon: number): Storage;
 

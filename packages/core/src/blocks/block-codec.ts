@@ -20,7 +20,13 @@ export interface BlockCodec {
   readonly blockSize: number;
   readonly bytesPerBlock: number;
   /** Decodes `blocks` blocks from `bytes` at `byteOffset` (of any alignment) into `out` at `outOffset`. Checks no bounds. */
-  readonly decode: (bytes: Uint8Array, byteOffset: number, out: Float32Array, outOffset: number, blocks: number) => void;
+  readonly decode: (
+    bytes: Uint8Array,
+    byteOffset: number,
+    out: Float32Array,
+    outOffset: number,
+    blocks: number,
+  ) => void;
   /**
    * Encodes `blocks` blocks of finite values; absent for formats that are only read. Throws `CORE_NOT_FINITE` where a
    * block's scale does not fit into float16. Checks no bounds.
@@ -28,4 +34,10 @@ export interface BlockCodec {
   readonly encode?: BlockEncoder;
 }
 
-export type BlockEncoder = (values: Float32Array, offset: number, bytes: Uint8Array, byteOffset: number, blocks: number) => void;
+export type BlockEncoder = (
+  values: Float32Array,
+  offset: number,
+  bytes: Uint8Array,
+  byteOffset: number,
+  blocks: number,
+) => void;

@@ -19,11 +19,15 @@ export function decodeArray(array: HostArray, out?: Float32Array): Float32Array 
 export function decodeRows(array: HostArray, start: number, count: number, out?: Float32Array): Float32Array {
   const { rows, columns, rowBytes } = checkHostArray(array);
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(count) || start < 0 || count < 0 || start + count > rows) {
-    throw new CoreError('CORE_ARGUMENT', `Rows ${start} to ${start + count} were asked of an array that has ${rows}.`, { value: { start, count } });
+    throw new CoreError('CORE_ARGUMENT', `Rows ${start} to ${start + count} were asked of an array that has ${rows}.`, {
+      value: { start, count },
+    });
   }
   const length = count * columns;
   if (out !== undefined && out.length < length) {
-    throw new CoreError('CORE_ARGUMENT', `Decoding gives ${length} values but \`out\` holds ${out.length}.`, { value: out.length });
+    throw new CoreError('CORE_ARGUMENT', `Decoding gives ${length} values but \`out\` holds ${out.length}.`, {
+      value: out.length,
+    });
   }
   const values = out ?? new Float32Array(length);
   const { format, data } = array;

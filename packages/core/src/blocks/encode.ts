@@ -14,19 +14,31 @@ export type EncodableFormat = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0' | 'q4_1';
  * format, which has no way to write them, is given NaN or infinity. `CORE_SHAPE` where rows are not whole blocks or the
  * values are not as many as the shape says; `CORE_UNSUPPORTED` for formats that are only read.
  */
-export function encodeArray(values: Float32Array | Float64Array, shape: readonly number[], format: EncodableFormat): HostArray {
+export function encodeArray(
+  values: Float32Array | Float64Array,
+  shape: readonly number[],
+  format: EncodableFormat,
+): HostArray {
   const { rows, columns, rowBytes } = rowLayout(format, shape);
   if (values.length !== rows * columns) {
-    throw new CoreError('CORE_SHAPE', `Shape [${shape.join(', ')}] needs ${rows * columns} values but there are ${values.length}.`, {
-      value: values.length,
-    });
+    throw new CoreError(
+      'CORE_SHAPE',
+      `Shape [${shape.join(', ')}] needs ${rows * columns} values but there are ${values.length}.`,
+      {
+        value: values.length,
+      },
+    );
   }
   checkRange(values, format);
   const rounded = values instanceof Float32Array ? values : Float32Array.from(values);
   if (format === 'f32') return { format, shape: [...shape], data: rounded === values ? rounded.slice() : rounded };
   const { encode, blockSize } = blockFormats[format];
   if (encode === undefined) {
-    throw new CoreError('CORE_UNSUPPORTED', `Format ${format} is read but not written. Use f32, f16, bf16, q8_0, q4_0 or q4_1.`, { value: format });
+    throw new CoreError(
+      'CORE_UNSUPPORTED',
+      `Format ${format} is read but not written. Use f32, f16, bf16, q8_0, q4_0 or q4_1.`,
+      { value: format },
+    );
   }
   const data = new Uint8Array(rows * rowBytes);
   encode(rounded, 0, data, 0, values.length / blockSize);
@@ -44,10 +56,18 @@ function checkRange(values: Float32Array | Float64Array, format: EncodableFormat
   const limit = overflow[format];
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
-    if (limit === undefined ? !(Math.abs(value) < 2 ** 128 - 2 ** 103) : Math.abs(value) >= limit && Math.abs(value) !== Infinity) {
-      throw new CoreError('CORE_NOT_FINITE', `Element ${i} is ${value}, which ${format} cannot hold. Look for what made it so large, or keep this array as f32.`, {
-        value,
-      });
+    if (
+      limit === undefined
+        ? !(Math.abs(value) < 2 ** 128 - 2 ** 103)
+        : Math.abs(value) >= limit && Math.abs(value) !== Infinity
+    ) {
+      throw new CoreError(
+        'CORE_NOT_FINITE',
+        `Element ${i} is ${value}, which ${format} cannot hold. Look for what made it so large, or keep this array as f32.`,
+        {
+          value,
+        },
+      );
     }
   }
 }

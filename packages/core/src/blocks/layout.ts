@@ -20,14 +20,18 @@ export function rowLayout(format: ArrayFormat, shape: readonly number[]): RowLay
   for (const size of shape) {
     elements *= size;
     if (!Number.isSafeInteger(size) || size < 0 || !Number.isSafeInteger(elements * 8)) {
-      throw new CoreError('CORE_SHAPE', `Shape [${shape.join(', ')}] is not a list of sizes that fit in memory.`, { value: shape });
+      throw new CoreError('CORE_SHAPE', `Shape [${shape.join(', ')}] is not a list of sizes that fit in memory.`, {
+        value: shape,
+      });
     }
   }
   const columns = shape.at(-1) ?? 1;
   const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
   if (format === 'f32' || format === 'i32') return { rows, columns, rowBytes: columns * 4 };
   if (!isInlineBlockFormat(format)) {
-    throw new CoreError('CORE_UNSUPPORTED', `Format ${format} is not stored as self-contained blocks in rows.`, { value: format });
+    throw new CoreError('CORE_UNSUPPORTED', `Format ${format} is not stored as self-contained blocks in rows.`, {
+      value: format,
+    });
   }
   const { blockSize, bytesPerBlock } = blockFormats[format];
   if (columns % blockSize !== 0) {
@@ -57,14 +61,22 @@ export function checkHostArray(array: HostArray): RowLayout {
         ? data instanceof Int32Array
         : data instanceof Uint8Array;
   if (!kindMatches) {
-    throw new CoreError('CORE_FORMAT', `An array of format ${format} came with ${data?.constructor?.name ?? typeof data} data.`, { value: data });
+    throw new CoreError(
+      'CORE_FORMAT',
+      `An array of format ${format} came with ${data?.constructor?.name ?? typeof data} data.`,
+      { value: data },
+    );
   }
   const wanted = data instanceof Uint8Array ? layout.rows * layout.rowBytes : layout.rows * layout.columns;
   if (data.length !== wanted) {
     const unit = data instanceof Uint8Array ? 'bytes' : 'elements';
-    throw new CoreError('CORE_SHAPE', `A ${format} array of shape [${shape.join(', ')}] needs ${wanted} ${unit} but has ${data.length}.`, {
-      value: data.length,
-    });
+    throw new CoreError(
+      'CORE_SHAPE',
+      `A ${format} array of shape [${shape.join(', ')}] needs ${wanted} ${unit} but has ${data.length}.`,
+      {
+        value: data.length,
+      },
+    );
   }
   return layout;
 }

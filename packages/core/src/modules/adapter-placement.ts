@@ -38,7 +38,9 @@ export class AdapterPlacement {
     const { adapter, config } = this.slot.configured;
     const { site, state } = this.slot;
     if (adapter.merge === undefined) {
-      throw new AdapterError('ADAPTER_UNSUPPORTED', `the adapter '${adapter.type}' cannot be merged into a weight`, { path: site.path });
+      throw new AdapterError('ADAPTER_UNSUPPORTED', `the adapter '${adapter.type}' cannot be merged into a weight`, {
+        path: site.path,
+      });
     }
     const values: HostState = { params: await readAll(state.params), buffers: await readAll(state.buffers) };
     const merged = await adapter.merge(originalOf(this.#mergeSource()), values, config, site);
@@ -47,7 +49,11 @@ export class AdapterPlacement {
 
   async mergedWeight(): Promise<FrozenWeight> {
     const merged = await this.mergedValues();
-    return new FrozenWeight(this.layer.weight.backend, { format: 'f32', shape: merged.shape, data: await merged.values() });
+    return new FrozenWeight(this.layer.weight.backend, {
+      format: 'f32',
+      shape: merged.shape,
+      data: await merged.values(),
+    });
   }
 
   /** Puts `weight`, this adapter merged, in the layer's place. */
@@ -62,7 +68,11 @@ export class AdapterPlacement {
     const mine = this.#merged?.weight ?? this.#base;
     const covers = this.#merged !== undefined || this.#base !== this.#before;
     if (covers && this.layer.weight !== mine) {
-      throw new CoreError('CORE_ARGUMENT', `${action}: another adapter was merged on ${this.slot.site.path} after '${this.slot.name}'; unmerge that one first`, { value: this.slot.name });
+      throw new CoreError(
+        'CORE_ARGUMENT',
+        `${action}: another adapter was merged on ${this.slot.site.path} after '${this.slot.name}'; unmerge that one first`,
+        { value: this.slot.name },
+      );
     }
   }
 

@@ -22,7 +22,13 @@ export class AdapterSlot {
   readonly #shared: Map<string, unknown>;
   readonly #memos = new Map<string, Memo>();
 
-  constructor(name: string, site: Site, configured: ConfiguredAdapter, state: AdapterState, shared: Map<string, unknown>) {
+  constructor(
+    name: string,
+    site: Site,
+    configured: ConfiguredAdapter,
+    state: AdapterState,
+    shared: Map<string, unknown>,
+  ) {
     this.name = name;
     this.site = site;
     this.configured = configured;
@@ -46,8 +52,7 @@ export class AdapterSlot {
     const stream = [pass.step >>> 0, nameHash(`${this.name}/${this.site.path}`)] as const;
     return {
       training: pass.training,
-      dropout: (x, probability) =>
-        pass.training ? dropout(x, { probability, key: seedKey(pass.seed), stream }) : x,
+      dropout: (x, probability) => (pass.training ? dropout(x, { probability, key: seedKey(pass.seed), stream }) : x),
       shared: <T>(key: string, make: () => T) => sharedValue(this.#shared, key, make),
       memo: (key, make) => this.#memo(key, make),
     };

@@ -24,12 +24,18 @@ function matchPart(slot: AdapterSlot, part: 'params' | 'buffers', state: HostSta
   const [mine, theirs] = [slot.state[part], state[part]];
   const stray = Object.keys(theirs).find((name) => !Object.hasOwn(mine, name));
   if (stray !== undefined) {
-    throw new CoreError('CORE_STATE', `the adapter has a tensor ${slot.site.path}.${stray} that '${slot.configured.adapter.type}' does not know`, { value: stray });
+    throw new CoreError(
+      'CORE_STATE',
+      `the adapter has a tensor ${slot.site.path}.${stray} that '${slot.configured.adapter.type}' does not know`,
+      { value: stray },
+    );
   }
   return Object.entries(mine).map(([name, target]) => {
     const source = theirs[name];
     const full = `${slot.site.path}.${name}`;
-    if (source === undefined) throw new CoreError('CORE_STATE', `the adapter lacks the tensor ${full}`, { value: full });
+    if (source === undefined) {
+      throw new CoreError('CORE_STATE', `the adapter lacks the tensor ${full}`, { value: full });
+    }
     checkFits(target, source, `the tensor ${full}`);
     return [target, source];
   });

@@ -26,7 +26,9 @@ export class FrozenWeight {
   constructor(backend: Backend, array: HostArray) {
     const [rows, columns] = array.shape;
     if (array.shape.length !== 2 || rows === undefined || columns === undefined) {
-      throw new CoreError('CORE_SHAPE', `a frozen weight is [out, in], not ${shapeText(array.shape)}`, { value: array.shape });
+      throw new CoreError('CORE_SHAPE', `a frozen weight is [out, in], not ${shapeText(array.shape)}`, {
+        value: array.shape,
+      });
     }
     checkHostArray(array);
     this.backend = backend;
@@ -39,10 +41,17 @@ export class FrozenWeight {
   product(x: Tensor): Tensor {
     const [rows, columns] = this.#checked().shape;
     if (x.shape.at(-1) !== columns) {
-      throw new CoreError('CORE_SHAPE', `a weight ${shapeText(this.shape)} takes [..., ${columns}], not ${shapeText(x.shape)}`, { value: x.shape });
+      throw new CoreError(
+        'CORE_SHAPE',
+        `a weight ${shapeText(this.shape)} takes [..., ${columns}], not ${shapeText(x.shape)}`,
+        { value: x.shape },
+      );
     }
     if (x.backend !== this.backend) {
-      throw new CoreError('CORE_MIXED_BACKENDS', `the input is on ${x.backend.name}, the weight on ${this.backend.name} (or on a second instance of it)`);
+      throw new CoreError(
+        'CORE_MIXED_BACKENDS',
+        `the input is on ${x.backend.name}, the weight on ${this.backend.name} (or on a second instance of it)`,
+      );
     }
     const y = this.#place.product(flattenRows(x), this.shape);
     return reshape(y, x.shape.with(-1, rows));
@@ -65,7 +74,9 @@ export class FrozenWeight {
   }
 
   #checked(): this {
-    if (this.#disposed) throw new CoreError('CORE_DISPOSED', `a frozen weight ${shapeText(this.shape)} is used after it was disposed`);
+    if (this.#disposed) {
+      throw new CoreError('CORE_DISPOSED', `a frozen weight ${shapeText(this.shape)} is used after it was disposed`);
+    }
     return this;
   }
 }

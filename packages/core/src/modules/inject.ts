@@ -30,12 +30,20 @@ export interface InjectOptions {
  * @throws CoreError CORE_NO_TARGET when nothing matches; AdapterError when the adapter refuses a site. The model is
  * unchanged then.
  */
-export async function inject(model: Module, configured: ConfiguredAdapter, options: InjectOptions = {}): Promise<InjectedAdapter> {
+export async function inject(
+  model: Module,
+  configured: ConfiguredAdapter,
+  options: InjectOptions = {},
+): Promise<InjectedAdapter> {
   const { name = 'default', seed = 0 } = options;
   checkVersion(configured.adapter);
   const layers = adaptableLayers(model);
   if (layers.some(({ layer }) => layer.slots.some((slot) => slot.name === name))) {
-    throw new CoreError('CORE_ARGUMENT', `an adapter named '${name}' is already on this model; eject it or give another name`, { value: name });
+    throw new CoreError(
+      'CORE_ARGUMENT',
+      `an adapter named '${name}' is already on this model; eject it or give another name`,
+      { value: name },
+    );
   }
   const shared = new Map<string, unknown>();
   const placements: AdapterPlacement[] = [];
@@ -62,7 +70,12 @@ async function place(
 ): Promise<AdapterPlacement> {
   const { adapter, config } = configured;
   const { backend } = layer.weight;
-  const state = await adapter.setup(site, originalOf(layer.weight), config, setupContext(backend, site, adapter.type, seed, shared));
+  const state = await adapter.setup(
+    site,
+    originalOf(layer.weight),
+    config,
+    setupContext(backend, site, adapter.type, seed, shared),
+  );
   keepAll(state);
   const slot = new AdapterSlot(name, site, configured, state, shared);
   if (state.base === undefined) return new AdapterPlacement(layer, slot, undefined);
@@ -78,9 +91,13 @@ async function place(
 /** @throws CoreError CORE_INTERFACE_VERSION for an adapter made for another interface. */
 function checkVersion({ type, interfaceVersion }: Adapter): void {
   if (interfaceVersion === ADAPTER_INTERFACE_VERSION) return;
-  throw new CoreError('CORE_INTERFACE_VERSION', `the adapter '${type}' is made for interface version ${String(interfaceVersion)}, this is ${ADAPTER_INTERFACE_VERSION}; install matching versions`, {
-    value: interfaceVersion,
-  });
+  throw new CoreError(
+    'CORE_INTERFACE_VERSION',
+    `the adapter '${type}' is made for interface version ${String(interfaceVersion)}, this is ${ADAPTER_INTERFACE_VERSION}; install matching versions`,
+    {
+      value: interfaceVersion,
+    },
+  );
 }
 
 /** Every place in a model where an adapter can sit. */
@@ -99,7 +116,13 @@ function adaptableLayers(model: Module): (Site & { layer: Adaptable })[] {
 }
 
 /** What `setup` gets: random numbers that seed, type and path name. */
-export function setupContext(backend: Backend, site: Site, type: string, seed: number, shared: Map<string, unknown>): SetupContext {
+export function setupContext(
+  backend: Backend,
+  site: Site,
+  type: string,
+  seed: number,
+  shared: Map<string, unknown>,
+): SetupContext {
   return {
     backend,
     random: (purpose) => new RandomStream(seed, `${type}/${site.path}/${purpose}`),

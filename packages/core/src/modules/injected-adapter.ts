@@ -38,12 +38,20 @@ export class InjectedAdapter {
 
   /** Every trained tensor, as `<path>.<name>`. */
   parameters(): Map<string, Tensor> {
-    return new Map(this.slots.flatMap(({ site, state }) => Object.entries(state.params).map(([name, param]) => [`${site.path}.${name}`, param])));
+    return new Map(
+      this.slots.flatMap(({ site, state }) =>
+        Object.entries(state.params).map(([name, param]) => [`${site.path}.${name}`, param]),
+      ),
+    );
   }
 
   /** Adds its delta or not. The tensors stay. */
   setActive(active: boolean): void {
-    if (this.#merged) throw new CoreError('CORE_ARGUMENT', `setActive: '${this.name}' is merged into the weights; unmerge() it first`, { value: active });
+    if (this.#merged) {
+      throw new CoreError('CORE_ARGUMENT', `setActive: '${this.name}' is merged into the weights; unmerge() it first`, {
+        value: active,
+      });
+    }
     for (const slot of this.slots) slot.active = active;
   }
 
@@ -64,14 +72,20 @@ export class InjectedAdapter {
     const { slots } = this;
     for (const path of states.keys()) {
       if (!slots.some(({ site }) => site.path === path)) {
-        throw new CoreError('CORE_STATE', `the adapter has tensors for ${path}, which is not among its target modules here`, { value: path });
+        throw new CoreError(
+          'CORE_STATE',
+          `the adapter has tensors for ${path}, which is not among its target modules here`,
+          { value: path },
+        );
       }
     }
     const writes: [Tensor, HostArray][] = [];
     for (const slot of slots) {
       const { path } = slot.site;
       const state = states.get(path);
-      if (state === undefined) throw new CoreError('CORE_STATE', `the adapter has no tensors for ${path}`, { value: path });
+      if (state === undefined) {
+        throw new CoreError('CORE_STATE', `the adapter has no tensors for ${path}`, { value: path });
+      }
       writes.push(...matchState(slot, state));
     }
     for (const [target, source] of writes) writeHost(target, source, 'the adapter');
@@ -83,7 +97,9 @@ export class InjectedAdapter {
    */
   async mergedWeight(path: string): Promise<HostWeight> {
     const placement = this.#placements.find(({ slot }) => slot.site.path === path);
-    if (placement === undefined) throw new CoreError('CORE_ARGUMENT', `the adapter '${this.name}' does not sit on ${path}`, { value: path });
+    if (placement === undefined) {
+      throw new CoreError('CORE_ARGUMENT', `the adapter '${this.name}' does not sit on ${path}`, { value: path });
+    }
     return placement.mergedValues();
   }
 

@@ -18,8 +18,14 @@ export class Linear extends Adaptable {
 
   constructor(weight: Weight, bias?: Tensor) {
     super(weight);
-    if (weight.shape.length !== 2 || (bias !== undefined && (bias.shape.length !== 1 || bias.shape[0] !== weight.shape[0]))) {
-      throw new CoreError('CORE_SHAPE', `a linear layer has a weight [out, in] and a bias [out], not ${shapeText(weight.shape)} and ${shapeText(bias?.shape ?? [])}`);
+    if (
+      weight.shape.length !== 2 ||
+      (bias !== undefined && (bias.shape.length !== 1 || bias.shape[0] !== weight.shape[0]))
+    ) {
+      throw new CoreError(
+        'CORE_SHAPE',
+        `a linear layer has a weight [out, in] and a bias [out], not ${shapeText(weight.shape)} and ${shapeText(bias?.shape ?? [])}`,
+      );
     }
     this.bias = bias;
   }
@@ -47,7 +53,9 @@ export class Linear extends Adaptable {
 }
 
 /** A weight on the host: an array with a format, or plain values with a shape. */
-export type WeightSource = HostArray | { readonly values: readonly number[] | Float32Array; readonly shape: readonly [number, number] };
+export type WeightSource =
+  | HostArray
+  | { readonly values: readonly number[] | Float32Array; readonly shape: readonly [number, number] };
 
 /**
  * A frozen linear layer.

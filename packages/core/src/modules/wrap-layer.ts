@@ -83,9 +83,17 @@ export class WrappedLayer {
 }
 
 /** Puts an adapter on one layer, whatever its target modules say. Adapters build their own `wrap` on this. */
-export async function wrapLayer(layer: Linear | Embedding, { adapter, config }: ConfiguredAdapter, options: WrapOptions = {}): Promise<InjectedAdapter> {
+export async function wrapLayer(
+  layer: Linear | Embedding,
+  { adapter, config }: ConfiguredAdapter,
+  options: WrapOptions = {},
+): Promise<InjectedAdapter> {
   const { name = 'default', seed = 0 } = options;
-  if (name === '') throw new CoreError('CORE_ARGUMENT', 'wrap: the name is empty; give the adapter a name, or leave it out', { value: name });
+  if (name === '') {
+    throw new CoreError('CORE_ARGUMENT', 'wrap: the name is empty; give the adapter a name, or leave it out', {
+      value: name,
+    });
+  }
   const here = { adapter, config: { ...config, targetModules: [name], excludeModules: [] } };
   return inject(new Single(name, layer), here, { name, seed });
 }

@@ -61,7 +61,10 @@ function specOf(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Att
     v.shape[0] === keys &&
     v.shape[1] === kvWidth;
   if (!fits) {
-    throw new CoreError('CORE_SHAPE', `attention: q ${shapeText(q.shape)}, k ${shapeText(k.shape)}, v ${shapeText(v.shape)} do not fit ${heads} heads and ${kvHeads} key-value heads`);
+    throw new CoreError(
+      'CORE_SHAPE',
+      `attention: q ${shapeText(q.shape)}, k ${shapeText(k.shape)}, v ${shapeText(v.shape)} do not fit ${heads} heads and ${kvHeads} key-value heads`,
+    );
   }
   checkSegments(segments, queries, keys);
   return { queries, keys, heads, kvHeads, headSize, scale: options.scale ?? 1 / Math.sqrt(headSize), segments };
@@ -70,15 +73,26 @@ function specOf(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Att
 function checkSegments(segments: Int32Array, queries: number, keys: number): void {
   let next = 0;
   for (let at = 0; at < segments.length; at += 4) {
-    const [firstQuery, queryCount, firstKey, keyCount] = segments.subarray(at, at + 4) as unknown as [number, number, number, number];
+    const [firstQuery, queryCount, firstKey, keyCount] = segments.subarray(at, at + 4) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const inside = queryCount >= 0 && queryCount <= keyCount && firstKey >= 0 && firstKey + keyCount <= keys;
     if (firstQuery !== next || !inside) {
-      throw new CoreError('CORE_ARGUMENT', `attention: segment ${at / 4} (${firstQuery}, ${queryCount}, ${firstKey}, ${keyCount}) does not continue the queries, sees fewer keys than it has queries, or leaves the ${keys} keys`, { value: segments });
+      throw new CoreError(
+        'CORE_ARGUMENT',
+        `attention: segment ${at / 4} (${firstQuery}, ${queryCount}, ${firstKey}, ${keyCount}) does not continue the queries, sees fewer keys than it has queries, or leaves the ${keys} keys`,
+        { value: segments },
+      );
     }
     next += queryCount;
   }
   if (next !== queries) {
-    throw new CoreError('CORE_ARGUMENT', `attention: the segments cover ${next} of ${queries} queries`, { value: segments });
+    throw new CoreError('CORE_ARGUMENT', `attention: the segments cover ${next} of ${queries} queries`, {
+      value: segments,
+    });
   }
 }
 
@@ -87,12 +101,22 @@ function composed(q: Tensor, k: Tensor, v: Tensor, spec: AttentionSpec): Tensor 
   const group = heads / kvHeads;
   const outputs: Tensor[] = [];
   for (let at = 0; at < segments.length; at += 4) {
-    const [firstQuery, queryCount, firstKey, keyCount] = segments.subarray(at, at + 4) as unknown as [number, number, number, number];
+    const [firstQuery, queryCount, firstKey, keyCount] = segments.subarray(at, at + 4) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
     if (queryCount === 0) continue;
     const rows = slice(q, 0, firstQuery, queryCount);
     // [kvHeads, queries * group, headSize]: the heads that share a key-value head lie side by side.
-    const queries = reshape(permute(reshape(rows, [queryCount, kvHeads, group, headSize]), [1, 0, 2, 3]), [kvHeads, queryCount * group, headSize]);
-    const heads3 = (x: Tensor): Tensor => permute(reshape(slice(x, 0, firstKey, keyCount), [keyCount, kvHeads, headSize]), [1, 0, 2]);
+    const queries = reshape(permute(reshape(rows, [queryCount, kvHeads, group, headSize]), [1, 0, 2, 3]), [
+      kvHeads,
+      queryCount * group,
+      headSize,
+    ]);
+    const heads3 = (x: Tensor): Tensor =>
+      permute(reshape(slice(x, 0, firstKey, keyCount), [keyCount, kvHeads, headSize]), [1, 0, 2]);
     const scores = scale(matmul(queries, heads3(k), { transposeB: true }), spec.scale);
     const masked = add(reshape(scores, [kvHeads, queryCount, group, keyCount]), causalMask(q, queryCount, keyCount));
     const weights = reshape(softmax(masked), [kvHeads, queryCount * group, keyCount]);

@@ -6,7 +6,16 @@ import { add } from './binary.ts';
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   const { backend } = x;
   // Negative zero is the neutral element of addition: it keeps the sign of a zero in x.
-  const zeros = fromStorage(backend, backend.kernels.fill(-0, shape.reduce((a, b) => a * b, 1), 'f32'), shape, 'f32');
+  const zeros = fromStorage(
+    backend,
+    backend.kernels.fill(
+      -0,
+      shape.reduce((a, b) => a * b, 1),
+      'f32',
+    ),
+    shape,
+    'f32',
+  );
   const repeated = add(x, zeros);
   zeros.dispose();
   return repeated;

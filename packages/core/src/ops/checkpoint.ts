@@ -32,7 +32,13 @@ export function checkpoint(body: Body, x: Tensor, options: CheckpointOptions = {
 }
 
 /** The gradient toward x; those toward parameters go straight to their `grad`. */
-function rerun(body: Body, input: Tensor, constants: readonly Tensor[], dy: Tensor, needsX: boolean): Tensor | undefined {
+function rerun(
+  body: Body,
+  input: Tensor,
+  constants: readonly Tensor[],
+  dy: Tensor,
+  needsX: boolean,
+): Tensor | undefined {
   const x = keep(input.detach());
   x.requiresGrad = needsX;
   scope(() =>

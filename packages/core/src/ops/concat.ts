@@ -10,8 +10,14 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   if (first === undefined) throw new CoreError('CORE_ARGUMENT', 'concat: give at least one tensor');
   const at = resolveAxis(axis, first.shape.length, 'concat');
   for (const part of parts) {
-    if (part.shape.length !== first.shape.length || part.shape.some((length, i) => i !== at && length !== first.shape[i])) {
-      throw new CoreError('CORE_SHAPE', `concat: ${shapeText(part.shape)} does not fit ${shapeText(first.shape)} along axis ${at}`);
+    if (
+      part.shape.length !== first.shape.length ||
+      part.shape.some((length, i) => i !== at && length !== first.shape[i])
+    ) {
+      throw new CoreError(
+        'CORE_SHAPE',
+        `concat: ${shapeText(part.shape)} does not fit ${shapeText(first.shape)} along axis ${at}`,
+      );
     }
   }
   const lengths = parts.map((part) => part.shape[at]!);

@@ -16,17 +16,27 @@ import { logSumExp } from './softmax.ts';
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   const [rows = 0, columns = 0] = logits.shape;
   if (logits.shape.length !== 2 || targets.size !== rows || targets.dtype !== 'i32') {
-    throw new CoreError('CORE_SHAPE', `crossEntropy: needs logits [rows, classes] and i32 targets [rows], got ${shapeText(logits.shape)} and ${targets.dtype} ${shapeText(targets.shape)}`);
+    throw new CoreError(
+      'CORE_SHAPE',
+      `crossEntropy: needs logits [rows, classes] and i32 targets [rows], got ${shapeText(logits.shape)} and ${targets.dtype} ${shapeText(targets.shape)}`,
+    );
   }
   const backend = commonBackend('crossEntropy', [logits, targets]);
   const { kernels } = backend;
-  if (kernels.crossEntropy === undefined || kernels.crossEntropyBackward === undefined) return composed(logits, targets);
+  if (kernels.crossEntropy === undefined || kernels.crossEntropyBackward === undefined) {
+    return composed(logits, targets);
+  }
   const { losses, logSumExp: lseStorage } = kernels.crossEntropy(logits.storage, targets.storage, rows, columns);
   const lse = fromStorage(backend, lseStorage, [rows], 'f32');
   const loss = result('crossEntropy', [logits], losses, [rows], () => ({
     saved: [logits, targets, lse],
     gradient: (dy, [x, t, l]) => [
-      fromStorage(backend, kernels.crossEntropyBackward!(x!.storage, t!.storage, l!.storage, dy.storage, rows, columns), [rows, columns], 'f32'),
+      fromStorage(
+        backend,
+        kernels.crossEntropyBackward!(x!.storage, t!.storage, l!.storage, dy.storage, rows, columns),
+        [rows, columns],
+        'f32',
+      ),
     ],
   }));
   lse.dispose();
@@ -39,7 +49,11 @@ function composed(logits: Tensor, targets: Tensor): Tensor {
   // Class numbers are exact in f32 below 2^24.
   const { chosen, counted } = noGrad(() => {
     const wanted = reshape(cast(targets, 'f32'), [rows, 1]);
-    const classes = tensor(backend, Float32Array.from({ length: columns }, (_, i) => i), [1, columns]);
+    const classes = tensor(
+      backend,
+      Float32Array.from({ length: columns }, (_, i) => i),
+      [1, columns],
+    );
     const zero = tensor(backend, [0], [1, 1]);
     return { chosen: equal(wanted, classes), counted: lessEqual(zero, wanted) };
   });

@@ -17,7 +17,9 @@ export interface DropoutOptions {
 export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   const { probability, key, stream } = options;
   if (!(probability >= 0 && probability < 1)) {
-    throw new CoreError('CORE_ARGUMENT', `dropout: the probability is ${probability}; it lies in [0, 1)`, { value: probability });
+    throw new CoreError('CORE_ARGUMENT', `dropout: the probability is ${probability}; it lies in [0, 1)`, {
+      value: probability,
+    });
   }
   if (probability === 0) return reshape(x, x.shape);
   const { backend, shape } = x;
@@ -26,7 +28,10 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   const { kernels } = backend;
   if (kernels.dropout === undefined) {
     // In float64, and rounded once where the backend has only f32.
-    const mask = Float64Array.from(dropoutMask(rows, columns, probability, key, stream), (kept) => kept / (1 - probability));
+    const mask = Float64Array.from(
+      dropoutMask(rows, columns, probability, key, stream),
+      (kept) => kept / (1 - probability),
+    );
     return mul(x, tensor(backend, mask, shape));
   }
   const spec = { rows, columns, probability, key, stream };

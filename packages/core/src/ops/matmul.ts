@@ -24,9 +24,19 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     gradient: (dy, saved) => {
       const [left, right] = [saved[0]!, saved.at(-1)!];
       const toA = (): Tensor =>
-        fit(transposeA ? matmul(right, dy, { transposeA: transposeB, transposeB: true }) : matmul(dy, right, { transposeB: !transposeB }), aShape);
+        fit(
+          transposeA
+            ? matmul(right, dy, { transposeA: transposeB, transposeB: true })
+            : matmul(dy, right, { transposeB: !transposeB }),
+          aShape,
+        );
       const toB = (): Tensor =>
-        fit(transposeB ? matmul(dy, left, { transposeA: true, transposeB: transposeA }) : matmul(left, dy, { transposeA: !transposeA }), bShape);
+        fit(
+          transposeB
+            ? matmul(dy, left, { transposeA: true, transposeB: transposeA })
+            : matmul(left, dy, { transposeA: !transposeA }),
+          bShape,
+        );
       return [needsA ? toA() : undefined, needsB ? toB() : undefined];
     },
   }));
@@ -44,9 +54,13 @@ interface Plan {
 
 function planOf(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Plan {
   const fail = (): never => {
-    throw new CoreError('CORE_SHAPE', `matmul: ${shapeText(a.shape)}${transposeA ? '^T' : ''} and ${shapeText(b.shape)}${transposeB ? '^T' : ''} do not fit`, {
-      value: [a.shape, b.shape],
-    });
+    throw new CoreError(
+      'CORE_SHAPE',
+      `matmul: ${shapeText(a.shape)}${transposeA ? '^T' : ''} and ${shapeText(b.shape)}${transposeB ? '^T' : ''} do not fit`,
+      {
+        value: [a.shape, b.shape],
+      },
+    );
   };
   if (a.shape.length < 2 || b.shape.length < 2) fail();
   const [a0, a1] = a.shape.slice(-2) as [number, number];
@@ -61,12 +75,27 @@ function planOf(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean):
   return { leading, batch: sizeOf(leading), batchA: aLeading.length > 0, batchB: bLeading.length > 0, m, n, k };
 }
 
-function multiply(a: Tensor, b: Tensor, plan: Plan, transposeA: boolean, transposeB: boolean): ReturnType<Tensor['backend']['kernels']['matmul']> {
+function multiply(
+  a: Tensor,
+  b: Tensor,
+  plan: Plan,
+  transposeA: boolean,
+  transposeB: boolean,
+): ReturnType<Tensor['backend']['kernels']['matmul']> {
   const { kernels } = commonBackend('matmul', [a, b]);
   const { batch, batchA, batchB, m, n, k } = plan;
   if (!batchB && !transposeA) {
     // One matrix for all of a's rows: a single taller product.
-    return kernels.matmul(a.storage, b.storage, { batch: 1, m: batch * m, n, k, transposeA, transposeB, batchA: true, batchB: true });
+    return kernels.matmul(a.storage, b.storage, {
+      batch: 1,
+      m: batch * m,
+      n,
+      k,
+      transposeA,
+      transposeB,
+      batchA: true,
+      batchB: true,
+    });
   }
   return kernels.matmul(a.storage, b.storage, { batch, m, n, k, transposeA, transposeB, batchA, batchB });
 }
@@ -76,5 +105,10 @@ function fit(gradient: Tensor, shape: readonly number[]): Tensor {
   if (sameShape(gradient.shape, shape)) return gradient;
   const { backend } = gradient;
   const size = sizeOf(shape);
-  return fromStorage(backend, backend.kernels.reduce('sum', gradient.storage, 1, gradient.size / size, size), shape, 'f32');
+  return fromStorage(
+    backend,
+    backend.kernels.reduce('sum', gradient.storage, 1, gradient.size / size, size),
+    shape,
+    'f32',
+  );
 }

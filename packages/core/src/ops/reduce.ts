@@ -12,7 +12,11 @@ export interface ReduceOptions {
   readonly keepDims?: boolean;
 }
 
-function shapes(x: Tensor, options: ReduceOptions, op: string): { flat: [number, number, number]; kept: number[]; out: number[] } {
+function shapes(
+  x: Tensor,
+  options: ReduceOptions,
+  op: string,
+): { flat: [number, number, number]; kept: number[]; out: number[] } {
   if (options.axis === undefined) {
     const kept = x.shape.map(() => 1);
     return { flat: [1, x.size, 1], kept, out: options.keepDims ? kept : [] };

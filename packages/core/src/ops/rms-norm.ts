@@ -25,15 +25,31 @@ export function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
     return mul(div(x, sqrt(offset(meanSquare, epsilon))), weight);
   }
   const rows = columns === 0 ? 0 : x.size / columns;
-  return result('rmsNorm', [x, weight], kernels.rmsNorm(x.storage, weight.storage, rows, columns, epsilon), shape, () => ({
-    saved: [x, weight],
-    gradient: (dy, [input, scale], [needX, needWeight]) => [
-      needX
-        ? fromStorage(backend, kernels.rmsNormBackward!(input!.storage, scale!.storage, dy.storage, rows, columns, epsilon), shape, 'f32')
-        : undefined,
-      needWeight
-        ? fromStorage(backend, kernels.rmsNormWeightBackward!(input!.storage, dy.storage, rows, columns, epsilon), [columns], 'f32')
-        : undefined,
-    ],
-  }));
+  return result(
+    'rmsNorm',
+    [x, weight],
+    kernels.rmsNorm(x.storage, weight.storage, rows, columns, epsilon),
+    shape,
+    () => ({
+      saved: [x, weight],
+      gradient: (dy, [input, scale], [needX, needWeight]) => [
+        needX
+          ? fromStorage(
+              backend,
+              kernels.rmsNormBackward!(input!.storage, scale!.storage, dy.storage, rows, columns, epsilon),
+              shape,
+              'f32',
+            )
+          : undefined,
+        needWeight
+          ? fromStorage(
+              backend,
+              kernels.rmsNormWeightBackward!(input!.storage, dy.storage, rows, columns, epsilon),
+              [columns],
+              'f32',
+            )
+          : undefined,
+      ],
+    }),
+  );
 }

@@ -11,6 +11,8 @@ export function silu(x: Tensor): Tensor {
   const { backend, size, shape } = x;
   return result('silu', [x], kernels.silu!(x.storage, size), shape, () => ({
     saved: [x],
-    gradient: (dy, [input]) => [fromStorage(backend, kernels.siluBackward!(input!.storage, dy.storage, size), shape, 'f32')],
+    gradient: (dy, [input]) => [
+      fromStorage(backend, kernels.siluBackward!(input!.storage, dy.storage, size), shape, 'f32'),
+    ],
   }));
 }

@@ -13,7 +13,12 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
   return result('where', [a, b], storage, shape, () => ({
     saved: [condition],
     gradient: (dy, [kept], [needA, needB]) => {
-      const zero = fromStorage(backend, backend.kernels.fill(0, 1, 'f32'), shape.map(() => 1), 'f32');
+      const zero = fromStorage(
+        backend,
+        backend.kernels.fill(0, 1, 'f32'),
+        shape.map(() => 1),
+        'f32',
+      );
       return [
         needA ? sumTo(where(kept!, dy, zero), aShape) : undefined,
         needB ? sumTo(where(kept!, zero, dy), bShape) : undefined,

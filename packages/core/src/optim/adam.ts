@@ -5,7 +5,14 @@ import { offset, scale } from '../ops/scale.ts';
 import { sqrt } from '../ops/unary.ts';
 import { pow } from '../numerics/elementary.ts';
 import { fromStorage, type Tensor } from '../tensor/tensor.ts';
-import { MomentOptimizer, overwrite, requireFraction, type OptimizerOptions, type ParameterGroup, type Slot } from './optimizer.ts';
+import {
+  MomentOptimizer,
+  overwrite,
+  requireFraction,
+  type OptimizerOptions,
+  type ParameterGroup,
+  type Slot,
+} from './optimizer.ts';
 
 export interface AdamOptions extends OptimizerOptions {
   /** Default 0.9. */
@@ -28,7 +35,9 @@ abstract class AdaptiveMoments extends MomentOptimizer {
     const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = defaultDecay } = options;
     requireFraction(beta1, 'beta1');
     requireFraction(beta2, 'beta2');
-    if (!(epsilon > 0)) throw new CoreError('CORE_ARGUMENT', `optimizer: epsilon is ${epsilon}; it is above 0`, { value: epsilon });
+    if (!(epsilon > 0)) {
+      throw new CoreError('CORE_ARGUMENT', `optimizer: epsilon is ${epsilon}; it is above 0`, { value: epsilon });
+    }
     super(groups, { learningRate, beta1, beta2, epsilon, weightDecay }, ['firstMoment', 'secondMoment']);
     this.#beta1 = beta1;
     this.#beta2 = beta2;
@@ -73,7 +82,15 @@ function composed(parameter: Tensor, gradient: Tensor, first: Tensor, second: Te
 /** x / number: a division, for a product with the reciprocal rounds differently. */
 function divideBy(x: Tensor, divisor: number): Tensor {
   const { backend, shape } = x;
-  return div(x, fromStorage(backend, backend.kernels.fill(divisor, 1, 'f32'), shape.map(() => 1), 'f32'));
+  return div(
+    x,
+    fromStorage(
+      backend,
+      backend.kernels.fill(divisor, 1, 'f32'),
+      shape.map(() => 1),
+      'f32',
+    ),
+  );
 }
 
 /** Adam with L2 regularisation (Kingma & Ba 2015, arXiv 1412.6980), as PyTorch has it: weight decay joins the gradient. */

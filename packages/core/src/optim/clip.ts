@@ -13,7 +13,17 @@ export function gradientNorm(parameters: Iterable<Tensor>): Tensor {
   return noGrad(() =>
     scope(() => {
       const gradients = gradientsOf(parameters);
-      return reshape(sqrt(sum(concat(gradients.map((g) => reshape(sum(mul(g, g)), [1])), 0))), []);
+      return reshape(
+        sqrt(
+          sum(
+            concat(
+              gradients.map((g) => reshape(sum(mul(g, g)), [1])),
+              0,
+            ),
+          ),
+        ),
+        [],
+      );
     }),
   );
 }
@@ -25,7 +35,9 @@ export function gradientNorm(parameters: Iterable<Tensor>): Tensor {
  */
 export function clipGradients(parameters: Iterable<Tensor>, maxNorm: number): Tensor {
   if (!(maxNorm > 0)) {
-    throw new CoreError('CORE_ARGUMENT', `clipGradients: maxNorm is ${maxNorm}; a number above 0 is needed`, { value: maxNorm });
+    throw new CoreError('CORE_ARGUMENT', `clipGradients: maxNorm is ${maxNorm}; a number above 0 is needed`, {
+      value: maxNorm,
+    });
   }
   const trained = [...parameters];
   const norm = gradientNorm(trained);

@@ -135,9 +135,13 @@ export abstract class MomentOptimizer implements Optimizer {
     const { tensors } = this.state();
     const what = (name: string): string => `the ${this.kind} state ${name}`;
     if (!Number.isSafeInteger(state.step) || state.step < 0) {
-      throw new CoreError('CORE_STATE', `an ${this.kind} state has been saved after ${state.step} steps; a whole number is needed`, {
-        value: state.step,
-      });
+      throw new CoreError(
+        'CORE_STATE',
+        `an ${this.kind} state has been saved after ${state.step} steps; a whole number is needed`,
+        {
+          value: state.step,
+        },
+      );
     }
     requireSameNames(tensors, state.arrays, `the ${this.kind} state`);
     for (const [name, target] of tensors) checkFits(target, state.arrays.get(name)!, what(name));
@@ -155,12 +159,22 @@ export abstract class MomentOptimizer implements Optimizer {
  * Throws unless both have the same names.
  * @throws CoreError CORE_STATE with the first name that only one of them has.
  */
-export function requireSameNames(needed: ReadonlyMap<string, unknown>, found: ReadonlyMap<string, unknown>, what: string): void {
+export function requireSameNames(
+  needed: ReadonlyMap<string, unknown>,
+  found: ReadonlyMap<string, unknown>,
+  what: string,
+): void {
   for (const name of needed.keys()) {
-    if (!found.has(name)) throw new CoreError('CORE_STATE', `${what} has no ${name}; was it saved from another model or adapter?`, { value: name });
+    if (!found.has(name)) {
+      throw new CoreError('CORE_STATE', `${what} has no ${name}; was it saved from another model or adapter?`, {
+        value: name,
+      });
+    }
   }
   for (const name of found.keys()) {
-    if (!needed.has(name)) throw new CoreError('CORE_STATE', `${what} has ${name}, which is not trained here`, { value: name });
+    if (!needed.has(name)) {
+      throw new CoreError('CORE_STATE', `${what} has ${name}, which is not trained here`, { value: name });
+    }
   }
 }
 
@@ -184,22 +198,32 @@ function rateScaleOf(group: ParameterGroup, learningRate: number): number {
   if (own === undefined) return learningRateScale;
   requireNonNegative(own, 'learningRate');
   if (learningRate === 0) {
-    throw new CoreError('CORE_ARGUMENT', "optimizer: a group's learningRate is scaled with the optimizer's own, which is 0", { value: own });
+    throw new CoreError(
+      'CORE_ARGUMENT',
+      "optimizer: a group's learningRate is scaled with the optimizer's own, which is 0",
+      { value: own },
+    );
   }
   return (own / learningRate) * learningRateScale;
 }
 
 function checkGroups(groups: readonly ParameterGroup[]): void {
   const all = groups.flatMap(({ params }) => [...params]);
-  if (all.length === 0) throw new CoreError('CORE_ARGUMENT', 'optimizer: there is nothing to train; is every weight frozen?');
+  if (all.length === 0) {
+    throw new CoreError('CORE_ARGUMENT', 'optimizer: there is nothing to train; is every weight frozen?');
+  }
   const names = new Set<string>();
   const tensors = new Set<Tensor>();
   for (const [name, parameter] of all) {
     if (names.has(name) || tensors.has(parameter)) {
-      throw new CoreError('CORE_ARGUMENT', `optimizer: ${name} is given twice; a parameter belongs to one group`, { value: name });
+      throw new CoreError('CORE_ARGUMENT', `optimizer: ${name} is given twice; a parameter belongs to one group`, {
+        value: name,
+      });
     }
     if (!parameter.requiresGrad || parameter.node !== undefined) {
-      throw new CoreError('CORE_ARGUMENT', `optimizer: ${name} is not trainable; set requiresGrad on it first`, { value: name });
+      throw new CoreError('CORE_ARGUMENT', `optimizer: ${name} is not trainable; set requiresGrad on it first`, {
+        value: name,
+      });
     }
     names.add(name);
     tensors.add(parameter);

@@ -25,7 +25,12 @@ export function learningRateSchedule(options: ScheduleOptions): Schedule {
   const { kind, learningRate, steps, minLearningRate = 0 } = options;
   demand(learningRate >= 0 && learningRate < Infinity, 'learningRate', learningRate, 'a number of 0 or more');
   demand(Number.isSafeInteger(steps) && steps >= 1, 'steps', steps, 'a whole number of 1 or more');
-  demand(minLearningRate >= 0 && minLearningRate <= learningRate, 'minLearningRate', minLearningRate, 'a number between 0 and learningRate');
+  demand(
+    minLearningRate >= 0 && minLearningRate <= learningRate,
+    'minLearningRate',
+    minLearningRate,
+    'a number between 0 and learningRate',
+  );
   const warmup = warmupSteps(options);
   const remaining = (step: number): number => {
     const progress = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));
@@ -37,12 +42,18 @@ export function learningRateSchedule(options: ScheduleOptions): Schedule {
       case 'cosine':
         return (1 + cosPi(progress)) / 2;
       default:
-        throw new CoreError('CORE_ARGUMENT', `schedule: '${String(kind)}' is unknown; there are constant, linear and cosine`, { value: kind });
+        throw new CoreError(
+          'CORE_ARGUMENT',
+          `schedule: '${String(kind)}' is unknown; there are constant, linear and cosine`,
+          { value: kind },
+        );
     }
   };
   remaining(0);
   return (step) =>
-    step < warmup ? (learningRate * step) / warmup : minLearningRate + (learningRate - minLearningRate) * remaining(step);
+    step < warmup
+      ? (learningRate * step) / warmup
+      : minLearningRate + (learningRate - minLearningRate) * remaining(step);
 }
 
 function warmupSteps({ warmup = 0, steps }: ScheduleOptions): number {
@@ -55,5 +66,7 @@ function warmupSteps({ warmup = 0, steps }: ScheduleOptions): number {
 }
 
 function demand(holds: boolean, name: string, value: unknown, need: string): void {
-  if (!holds) throw new CoreError('CORE_ARGUMENT', `schedule: ${name} is ${String(value)}; ${need} is needed`, { value });
+  if (!holds) {
+    throw new CoreError('CORE_ARGUMENT', `schedule: ${name} is ${String(value)}; ${need} is needed`, { value });
+  }
 }

@@ -2,7 +2,14 @@ import { CoreError } from '../errors/core-error.ts';
 import { add, sub } from '../ops/binary.ts';
 import { scale } from '../ops/scale.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { MomentOptimizer, overwrite, requireFraction, type OptimizerOptions, type ParameterGroup, type Slot } from './optimizer.ts';
+import {
+  MomentOptimizer,
+  overwrite,
+  requireFraction,
+  type OptimizerOptions,
+  type ParameterGroup,
+  type Slot,
+} from './optimizer.ts';
 
 export interface SgdOptions extends OptimizerOptions {
   /** Default 0: none. */
@@ -25,7 +32,9 @@ export class Sgd extends MomentOptimizer {
   constructor(groups: readonly ParameterGroup[], options: SgdOptions) {
     const { learningRate, momentum = 0, nesterov = false, weightDecay = 0 } = options;
     requireFraction(momentum, 'momentum');
-    if (nesterov && momentum === 0) throw new CoreError('CORE_ARGUMENT', 'optimizer: nesterov needs a momentum above 0');
+    if (nesterov && momentum === 0) {
+      throw new CoreError('CORE_ARGUMENT', 'optimizer: nesterov needs a momentum above 0');
+    }
     super(groups, { learningRate, momentum, nesterov, weightDecay }, momentum === 0 ? [] : ['momentum']);
     this.#momentum = momentum;
     this.#nesterov = nesterov;

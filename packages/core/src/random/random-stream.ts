@@ -36,7 +36,15 @@ export class RandomStream {
   /** Uniform in 0 .. 2^32 - 1. */
   nextU32(): number {
     if (this.#left === 0) {
-      philox4x32(this.#key[0], this.#key[1], this.counter >>> 0, Math.floor(this.counter / 2 ** 32), this.#stream, 0x6c6f7772, this.#words);
+      philox4x32(
+        this.#key[0],
+        this.#key[1],
+        this.counter >>> 0,
+        Math.floor(this.counter / 2 ** 32),
+        this.#stream,
+        0x6c6f7772,
+        this.#words,
+      );
       this.counter++;
       this.#left = 4;
     }

@@ -11,10 +11,17 @@ import { commonBackend, fromStorage, requireSameShape, type Tensor } from './ten
  */
 export function backward(root: Tensor, seed?: Tensor): void {
   if (!root.requiresGrad) {
-    throw new CoreError('CORE_NO_GRADIENT', 'backward: nothing trainable is behind this tensor; is every weight frozen, or was it made without recording?');
+    throw new CoreError(
+      'CORE_NO_GRADIENT',
+      'backward: nothing trainable is behind this tensor; is every weight frozen, or was it made without recording?',
+    );
   }
   if (seed === undefined && root.size !== 1) {
-    throw new CoreError('CORE_SHAPE', `backward: the tensor has shape ${shapeText(root.shape)}; give the gradient toward it as \`seed\``, { value: root.shape });
+    throw new CoreError(
+      'CORE_SHAPE',
+      `backward: the tensor has shape ${shapeText(root.shape)}; give the gradient toward it as \`seed\``,
+      { value: root.shape },
+    );
   }
   if (seed !== undefined) {
     commonBackend('backward', [root, seed]);
@@ -43,7 +50,10 @@ function run(root: GraphNode, seed: Tensor): void {
     if (dy === undefined) continue;
     pending.delete(node);
     if (node.used) {
-      throw new CoreError('CORE_NO_GRADIENT', `backward: the graph behind '${node.op}' was already used; run the forward pass again`);
+      throw new CoreError(
+        'CORE_NO_GRADIENT',
+        `backward: the graph behind '${node.op}' was already used; run the forward pass again`,
+      );
     }
     const needs = node.edges.map((edge) => edge !== undefined);
     const gradients = scope(() => node.backward(dy, needs));

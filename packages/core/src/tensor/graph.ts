@@ -4,7 +4,11 @@ import type { Tensor } from './tensor.ts';
  * Gradients toward an operation's inputs, from the gradient `dy` toward its result. `needs[i]` says whether input i
  * wants one; entries for others are ignored. Runs in a scope of its own and without recording.
  */
-export type GradientFunction = (dy: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => (Tensor | undefined)[];
+export type GradientFunction = (
+  dy: Tensor,
+  saved: readonly Tensor[],
+  needs: readonly boolean[],
+) => (Tensor | undefined)[];
 
 /** Where a gradient goes next: into another operation, or into a trainable tensor. */
 export type Edge = GraphNode | Tensor | undefined;

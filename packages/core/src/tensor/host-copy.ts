@@ -27,12 +27,18 @@ export function writeHost(target: Tensor, source: HostArray, what: string): void
  */
 export function checkFits(target: Tensor, source: HostArray, what: string): void {
   if (!sameShape(source.shape, target.shape)) {
-    throw new CoreError('CORE_STATE', `${what} has shape ${shapeText(source.shape)}; ${shapeText(target.shape)} is needed`, {
-      value: source.shape,
-    });
+    throw new CoreError(
+      'CORE_STATE',
+      `${what} has shape ${shapeText(source.shape)}; ${shapeText(target.shape)} is needed`,
+      {
+        value: source.shape,
+      },
+    );
   }
   if ((source.format === 'i32') !== (target.dtype === 'i32')) {
-    throw new CoreError('CORE_STATE', `${what} is ${source.format}; ${target.dtype} is needed`, { value: source.format });
+    throw new CoreError('CORE_STATE', `${what} is ${source.format}; ${target.dtype} is needed`, {
+      value: source.format,
+    });
   }
   checkHostArray(source);
 }

@@ -35,7 +35,10 @@ export function scope<T>(body: () => T extends PromiseLike<unknown> ? never : T)
   try {
     result = body();
     if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
-      throw new CoreError('CORE_ARGUMENT', 'scope: the callback returned a promise; scopes are synchronous, await outside of them');
+      throw new CoreError(
+        'CORE_ARGUMENT',
+        'scope: the callback returned a promise; scopes are synchronous, await outside of them',
+      );
     }
   } catch (error) {
     scopes.pop();

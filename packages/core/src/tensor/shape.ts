@@ -21,9 +21,13 @@ export function shapeText(shape: Shape): string {
 export function checkShape(shape: Shape, what: string): void {
   for (const length of shape) {
     if (!Number.isSafeInteger(length) || length < 0) {
-      throw new CoreError('CORE_SHAPE', `${what}: ${shapeText(shape)} is not a shape; sizes are whole numbers of 0 or more`, {
-        value: shape,
-      });
+      throw new CoreError(
+        'CORE_SHAPE',
+        `${what}: ${shapeText(shape)} is not a shape; sizes are whole numbers of 0 or more`,
+        {
+          value: shape,
+        },
+      );
     }
   }
 }
@@ -42,7 +46,9 @@ export function broadcastShapes(a: Shape, b: Shape, op: string): number[] {
     const other = right[i]!;
     if (length === other || other === 1) return length;
     if (length === 1) return other;
-    throw new CoreError('CORE_SHAPE', `${op}: shapes ${shapeText(a)} and ${shapeText(b)} do not broadcast`, { value: [a, b] });
+    throw new CoreError('CORE_SHAPE', `${op}: shapes ${shapeText(a)} and ${shapeText(b)} do not broadcast`, {
+      value: [a, b],
+    });
   });
 }
 
@@ -50,7 +56,9 @@ export function broadcastShapes(a: Shape, b: Shape, op: string): number[] {
 export function resolveAxis(axis: number, rank: number, op: string): number {
   const resolved = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(resolved) || resolved < 0 || resolved >= rank) {
-    throw new CoreError('CORE_ARGUMENT', `${op}: axis ${axis} is not an axis of a tensor of rank ${rank}`, { value: axis });
+    throw new CoreError('CORE_ARGUMENT', `${op}: axis ${axis} is not an axis of a tensor of rank ${rank}`, {
+      value: axis,
+    });
   }
   return resolved;
 }

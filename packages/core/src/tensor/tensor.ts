@@ -42,7 +42,10 @@ export class Tensor implements Disposable {
   /** What kernels work on. Throws when the tensor was disposed. */
   get storage(): Storage {
     if (this.#disposed) {
-      throw new CoreError('CORE_DISPOSED', `a tensor ${shapeText(this.shape)} is used after it was disposed; keep(...) it or return it from its scope`);
+      throw new CoreError(
+        'CORE_DISPOSED',
+        `a tensor ${shapeText(this.shape)} is used after it was disposed; keep(...) it or return it from its scope`,
+      );
     }
     return this.#shared.storage;
   }
@@ -67,7 +70,9 @@ export class Tensor implements Disposable {
       throw new CoreError('CORE_NO_GRADIENT', 'requiresGrad is set on the result of an operation; detach() it first');
     }
     if (value && this.dtype !== 'f32') {
-      throw new CoreError('CORE_DTYPE', `only f32 tensors can be trained, this one is ${this.dtype}`, { value: this.dtype });
+      throw new CoreError('CORE_DTYPE', `only f32 tensors can be trained, this one is ${this.dtype}`, {
+        value: this.dtype,
+      });
     }
     this.#requiresGrad = value;
   }
@@ -105,7 +110,9 @@ export class Tensor implements Disposable {
   /** The only value of a tensor of one element. */
   async item(): Promise<number> {
     if (this.size !== 1) {
-      throw new CoreError('CORE_SHAPE', `item() needs one element, the shape is ${shapeText(this.shape)}`, { value: this.shape });
+      throw new CoreError('CORE_SHAPE', `item() needs one element, the shape is ${shapeText(this.shape)}`, {
+        value: this.shape,
+      });
     }
     return (await this.data())[0]!;
   }
@@ -119,7 +126,11 @@ export class Tensor implements Disposable {
   alias(shape: Shape, node?: GraphNode): Tensor {
     void this.storage;
     if (sizeOf(shape) !== this.size) {
-      throw new CoreError('CORE_SHAPE', `a tensor ${shapeText(this.shape)} cannot be seen as ${shapeText(shape)}: sizes differ`, { value: shape });
+      throw new CoreError(
+        'CORE_SHAPE',
+        `a tensor ${shapeText(this.shape)} cannot be seen as ${shapeText(shape)}: sizes differ`,
+        { value: shape },
+      );
     }
     return new Tensor(this.#shared.hold(), shape, this.dtype, node);
   }
@@ -152,7 +163,9 @@ export function fromStorage(backend: Backend, storage: Storage, shape: Shape, dt
 export function tensor(backend: Backend, values: TypedArray | readonly number[], shape: Shape): Tensor {
   checkShape(shape, 'tensor');
   if (values.length !== sizeOf(shape)) {
-    throw new CoreError('CORE_SHAPE', `tensor: ${values.length} values do not fill the shape ${shapeText(shape)}`, { value: shape });
+    throw new CoreError('CORE_SHAPE', `tensor: ${values.length} values do not fill the shape ${shapeText(shape)}`, {
+      value: shape,
+    });
   }
   if (values instanceof Uint8Array) {
     throw new CoreError('CORE_DTYPE', 'tensor: bytes are not a tensor; blocks become a FrozenWeight');
@@ -168,7 +181,10 @@ export function commonBackend(op: string, tensors: readonly Tensor[]): Backend {
   const first = tensors[0]!;
   for (const other of tensors) {
     if (other.backend !== first.backend) {
-      throw new CoreError('CORE_MIXED_BACKENDS', `${op}: one tensor is on ${first.backend.name}, another on ${other.backend.name} (or on a second instance of it)`);
+      throw new CoreError(
+        'CORE_MIXED_BACKENDS',
+        `${op}: one tensor is on ${first.backend.name}, another on ${other.backend.name} (or on a second instance of it)`,
+      );
     }
   }
   return first.backend;
@@ -177,6 +193,8 @@ export function commonBackend(op: string, tensors: readonly Tensor[]): Backend {
 /** Throws unless the shapes are equal. */
 export function requireSameShape(op: string, a: Tensor, b: Tensor): void {
   if (!sameShape(a.shape, b.shape)) {
-    throw new CoreError('CORE_SHAPE', `${op}: shapes ${shapeText(a.shape)} and ${shapeText(b.shape)} differ`, { value: [a.shape, b.shape] });
+    throw new CoreError('CORE_SHAPE', `${op}: shapes ${shapeText(a.shape)} and ${shapeText(b.shape)} differ`, {
+      value: [a.shape, b.shape],
+    });
   }
 }

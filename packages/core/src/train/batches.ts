@@ -44,7 +44,9 @@ export interface BatchOptions {
 export function batchesOf<Item>(items: readonly Item[], options: BatchOptions): BatchSource<readonly Item[]> {
   const { batchSize, seed, shuffle = true } = options;
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
-    throw new CoreError('CORE_ARGUMENT', `batches: batchSize is ${batchSize}; a whole number of 1 or more is needed`, { value: batchSize });
+    throw new CoreError('CORE_ARGUMENT', `batches: batchSize is ${batchSize}; a whole number of 1 or more is needed`, {
+      value: batchSize,
+    });
   }
   if (items.length === 0) throw new CoreError('CORE_ARGUMENT', 'batches: there is no data to train on');
   let known: { epoch: number; order: Uint32Array } | undefined;

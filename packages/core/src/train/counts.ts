@@ -44,7 +44,9 @@ function* adapterParameters(model: Module): Generator<readonly [string, Tensor]>
     if (!(layer instanceof Adaptable)) continue;
     for (const slot of layer.slots) {
       const prefix = layer.slots.length > 1 ? `${slot.name}:` : '';
-      for (const [name, param] of Object.entries(slot.state.params)) yield [`${prefix}${path === '' ? '' : `${path}.`}${name}`, param];
+      for (const [name, param] of Object.entries(slot.state.params)) {
+        yield [`${prefix}${path === '' ? '' : `${path}.`}${name}`, param];
+      }
     }
   }
 }

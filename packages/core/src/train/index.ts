@@ -1,4 +1,11 @@
-export { batchesOf, shuffledOrder, stepsPerEpoch, type BatchOptions, type BatchSource, type DataCursor } from './batches.ts';
+export {
+  batchesOf,
+  shuffledOrder,
+  stepsPerEpoch,
+  type BatchOptions,
+  type BatchSource,
+  type DataCursor,
+} from './batches.ts';
 export { freeze, parameterCounts, trainableParameters, type ParameterCounts } from './counts.ts';
 export type { CheckpointEvent, DoneEvent, EvalEvent, StepEvent, TrainEvent } from './events.ts';
 export { evaluateLoss, type BatchLoss, type Evaluation, type LossFunction } from './loss.ts';

@@ -53,7 +53,10 @@ export function parseRunManifest(input: unknown): RunManifest {
   const manifest = record(input, 'the run state');
   const version = manifest['runStateVersion'];
   if (version !== RUN_STATE_VERSION) {
-    fail(`the run state has version ${JSON.stringify(version)}; this software reads version ${RUN_STATE_VERSION}`, version);
+    fail(
+      `the run state has version ${JSON.stringify(version)}; this software reads version ${RUN_STATE_VERSION}`,
+      version,
+    );
   }
   const optimizer = record(manifest['optimizer'], 'optimizer');
   const cursor = record(manifest['cursor'], 'cursor');
@@ -79,7 +82,9 @@ export function parseRunManifest(input: unknown): RunManifest {
 function settingsOf(input: unknown): OptimizerSettings {
   const settings = record(input, 'optimizer.settings');
   for (const [name, value] of Object.entries(settings)) {
-    if (typeof value !== 'number' && typeof value !== 'boolean') fail(`the run state's optimizer.settings.${name} is not a number or flag`, value);
+    if (typeof value !== 'number' && typeof value !== 'boolean') {
+      fail(`the run state's optimizer.settings.${name} is not a number or flag`, value);
+    }
   }
   return settings as OptimizerSettings;
 }
@@ -91,7 +96,9 @@ function record(input: unknown, name: string): Record<string, unknown> {
 
 function count(from: Record<string, unknown>, name: string, prefix = ''): number {
   const value = from[name];
-  if (!Number.isSafeInteger(value) || (value as number) < 0) fail(`the run state's ${prefix}${name} is not a whole number`, value);
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    fail(`the run state's ${prefix}${name} is not a whole number`, value);
+  }
   return value as number;
 }
 
@@ -110,7 +117,9 @@ function fail(message: string, value: unknown): never {
  */
 export function requireSameJson(saved: Json | undefined, now: Json | undefined, path: string): void {
   if (isObject(saved) && isObject(now)) {
-    for (const key of new Set([...Object.keys(saved), ...Object.keys(now)])) requireSameJson(saved[key], now[key], `${path}.${key}`);
+    for (const key of new Set([...Object.keys(saved), ...Object.keys(now)])) {
+      requireSameJson(saved[key], now[key], `${path}.${key}`);
+    }
     return;
   }
   if (Array.isArray(saved) && Array.isArray(now) && saved.length === now.length) {
@@ -119,9 +128,13 @@ export function requireSameJson(saved: Json | undefined, now: Json | undefined, 
   }
   if (Object.is(saved, now)) return;
   const [before, after] = [saved, now].map((value) => (value === undefined ? 'not set' : JSON.stringify(value)));
-  throw new CoreError('CORE_STATE', `${path} was ${before} when the checkpoint was saved and is ${after} now; give the same options to go on with it`, {
-    value: now,
-  });
+  throw new CoreError(
+    'CORE_STATE',
+    `${path} was ${before} when the checkpoint was saved and is ${after} now; give the same options to go on with it`,
+    {
+      value: now,
+    },
+  );
 }
 
 function isObject(value: Json | undefined): value is { readonly [key: string]: Json } {

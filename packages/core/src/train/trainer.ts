@@ -124,9 +124,13 @@ export class Trainer<Batch> {
       Object.fromEntries(Object.entries(json).filter(([key]) => !mayDiffer.includes(key)));
     requireSameJson(compared(manifest.configuration), compared(configuration), 'configuration');
     if (manifest.cursor.index >= data.batchesPerEpoch) {
-      throw new CoreError('CORE_STATE', `the checkpoint is at batch ${manifest.cursor.index} of an epoch, but the data now has ${data.batchesPerEpoch}; was it changed?`, {
-        value: manifest.cursor,
-      });
+      throw new CoreError(
+        'CORE_STATE',
+        `the checkpoint is at batch ${manifest.cursor.index} of an epoch, but the data now has ${data.batchesPerEpoch}; was it changed?`,
+        {
+          value: manifest.cursor,
+        },
+      );
     }
     const trained = optimizer.parameters;
     requireSameNames(trained, parameters, 'the checkpoint');
@@ -186,9 +190,13 @@ export class Trainer<Batch> {
       throw error;
     }
     if (lossSum === undefined) {
-      throw new CoreError('CORE_ARGUMENT', `step ${this.#step + 1}: no token of batches ${index} to ${end - 1} of epoch ${epoch} is trained; leave such examples out`, {
-        value: { epoch, index },
-      });
+      throw new CoreError(
+        'CORE_ARGUMENT',
+        `step ${this.#step + 1}: no token of batches ${index} to ${end - 1} of epoch ${epoch} is trained; leave such examples out`,
+        {
+          value: { epoch, index },
+        },
+      );
     }
     return { lossSum, tokens };
   }
@@ -246,7 +254,17 @@ export class Trainer<Batch> {
     const now = this.#now();
     const seconds = (now - this.#toldAt) / 1000;
     this.#toldAt = now;
-    await this.#emit({ type: 'step', step, steps: this.#options.steps, epoch, loss, learningRate, gradNorm, tokens, seconds });
+    await this.#emit({
+      type: 'step',
+      step,
+      steps: this.#options.steps,
+      epoch,
+      loss,
+      learningRate,
+      gradNorm,
+      tokens,
+      seconds,
+    });
   }
 
   async #emit(event: TrainEvent): Promise<void> {
@@ -267,13 +285,19 @@ async function readAll(tensors: ReadonlyMap<string, Tensor>): Promise<Map<string
 
 function requireCount(value: number, name: string, least: number): void {
   if (!Number.isSafeInteger(value) || value < least) {
-    throw new CoreError('CORE_ARGUMENT', `trainer: ${name} is ${value}; a whole number of ${least} or more is needed`, { value });
+    throw new CoreError('CORE_ARGUMENT', `trainer: ${name} is ${value}; a whole number of ${least} or more is needed`, {
+      value,
+    });
   }
 }
 
 function requireFinite(value: number, what: string, step: number): void {
   if (Number.isFinite(value)) return;
-  throw new CoreError('CORE_NOT_FINITE', `step ${step}: the ${what} is ${value}; lower the learning rate, warm up, or clip gradients, and go on from an earlier checkpoint`, {
-    value,
-  });
+  throw new CoreError(
+    'CORE_NOT_FINITE',
+    `step ${step}: the ${what} is ${value}; lower the learning rate, warm up, or clip gradients, and go on from an earlier checkpoint`,
+    {
+      value,
+    },
+  );
 }

@@ -40,12 +40,17 @@ describe.each(formats)('%s', (format) => {
   });
 
   test('data of another length is refused', () => {
-    expect(() => decodeArray({ ...array, data: (array.data as Uint8Array).subarray(1) })).toThrow(expect.objectContaining({ code: 'CORE_SHAPE' }));
+    expect(() => decodeArray({ ...array, data: (array.data as Uint8Array).subarray(1) })).toThrow(
+      expect.objectContaining({ code: 'CORE_SHAPE' }),
+    );
   });
 });
 
 const encodable: EncodableFormat[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1'];
-const row = fc.array(fc.float({ noNaN: true, noDefaultInfinity: true, min: -1000, max: 1000 }), { minLength: 32, maxLength: 32 });
+const row = fc.array(fc.float({ noNaN: true, noDefaultInfinity: true, min: -1000, max: 1000 }), {
+  minLength: 32,
+  maxLength: 32,
+});
 
 describe('encodeArray', () => {
   // Error of one element, from the formats' definitions, with a = max|x| and span = max - min of its block:
@@ -73,7 +78,9 @@ describe('encodeArray', () => {
         const largest = Math.max(...values.map(Math.abs));
         const span = Math.max(...values) - Math.min(...values);
         values.forEach((value, i) => {
-          expect(Math.abs((decoded[i] as number) - value)).toBeLessThanOrEqual(bounds[format](value, largest, span) + slack(largest + span));
+          expect(Math.abs((decoded[i] as number) - value)).toBeLessThanOrEqual(
+            bounds[format](value, largest, span) + slack(largest + span),
+          );
         });
       }),
     );
@@ -127,11 +134,15 @@ describe('encodeArray', () => {
   });
 
   test('a row that is not whole blocks is refused', () => {
-    expect(() => encodeArray(new Float32Array(48), [48], 'q8_0')).toThrow(expect.objectContaining({ code: 'CORE_SHAPE' }));
+    expect(() => encodeArray(new Float32Array(48), [48], 'q8_0')).toThrow(
+      expect.objectContaining({ code: 'CORE_SHAPE' }),
+    );
   });
 
   test('a format that is only read is refused', () => {
-    expect(() => encodeArray(new Float32Array(256), [256], 'q6_k' as EncodableFormat)).toThrow(expect.objectContaining({ code: 'CORE_UNSUPPORTED' }));
+    expect(() => encodeArray(new Float32Array(256), [256], 'q6_k' as EncodableFormat)).toThrow(
+      expect.objectContaining({ code: 'CORE_UNSUPPORTED' }),
+    );
   });
 
   test('gives memory of its own', () => {
@@ -158,18 +169,22 @@ describe('decodeRows', () => {
   });
 
   test('data of another kind than its format is refused', () => {
-    expect(() => decodeArray({ format: 'q8_0', shape: [32], data: new Float32Array(32) })).toThrow(expect.objectContaining({ code: 'CORE_FORMAT' }));
+    expect(() => decodeArray({ format: 'q8_0', shape: [32], data: new Float32Array(32) })).toThrow(
+      expect.objectContaining({ code: 'CORE_FORMAT' }),
+    );
   });
 
   test.each(['i32', 'nf4'] as const)('%s is refused', (format) => {
-    expect(() => decodeArray({ format, shape: [4], data: format === 'i32' ? new Int32Array(4) : new Uint8Array(2) })).toThrow(
-      expect.objectContaining({ code: 'CORE_UNSUPPORTED' }),
-    );
+    expect(() =>
+      decodeArray({ format, shape: [4], data: format === 'i32' ? new Int32Array(4) : new Uint8Array(2) }),
+    ).toThrow(expect.objectContaining({ code: 'CORE_UNSUPPORTED' }));
   });
 
   test('sizes that are no counts are refused', () => {
     for (const shape of [[-1], [1.5], [2 ** 40, 2 ** 40], [NaN]]) {
-      expect(() => decodeArray({ format: 'f32', shape, data: new Float32Array(0) })).toThrow(expect.objectContaining({ code: 'CORE_SHAPE' }));
+      expect(() => decodeArray({ format: 'f32', shape, data: new Float32Array(0) })).toThrow(
+        expect.objectContaining({ code: 'CORE_SHAPE' }),
+      );
     }
   });
 });

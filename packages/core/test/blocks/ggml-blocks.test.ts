@@ -11,14 +11,19 @@ interface Case {
   readonly encoded?: string;
 }
 
-const cases = JSON.parse(readFileSync(new URL('../fixtures/ggml-blocks.json', import.meta.url), 'utf8')) as Record<InlineBlockFormat, Case>;
+const cases = JSON.parse(readFileSync(new URL('../fixtures/ggml-blocks.json', import.meta.url), 'utf8')) as Record<
+  InlineBlockFormat,
+  Case
+>;
 
 const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, 'base64'));
 const floatsOf = (base64: string): Float32Array => new Float32Array(bytesOf(base64).buffer);
 
 /** Bits, with every NaN made alike: payloads are nobody's promise. */
 const bitsOf = (values: Float32Array): Uint32Array =>
-  new Uint32Array(values.buffer, values.byteOffset, values.length).map((bits) => ((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc00000 : bits));
+  new Uint32Array(values.buffer, values.byteOffset, values.length).map((bits) =>
+    (bits & 0x7fffffff) > 0x7f800000 ? 0x7fc00000 : bits,
+  );
 
 describe.each(Object.entries(cases) as [InlineBlockFormat, Case][])('%s', (format, fixture) => {
   test('decodes to the bits of the reference', () => {

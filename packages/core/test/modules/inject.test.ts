@@ -1,7 +1,22 @@
 import { countingBackend, reference } from '@lowrank/conformance';
 import {
-  AdamW, backward, batchesOf, crossEntropy, freeze, inject, learningRateSchedule, parameterCounts, scope, sum, tensor, trainableParameters,
-  Trainer, type Backend, type ForwardPass, type InjectedAdapter, type Tensor,
+  AdamW,
+  backward,
+  batchesOf,
+  crossEntropy,
+  freeze,
+  inject,
+  learningRateSchedule,
+  parameterCounts,
+  scope,
+  sum,
+  tensor,
+  trainableParameters,
+  Trainer,
+  type Backend,
+  type ForwardPass,
+  type InjectedAdapter,
+  type Tensor,
 } from '@lowrank/core';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { shiftConfig, ToyModel, VOCABULARY, WIDTH } from './toy.ts';
@@ -19,8 +34,10 @@ const output = async (pass?: ForwardPass): Promise<number[]> => {
   y.dispose();
   return values;
 };
-const coded = (code: string, message = ''): unknown => expect.objectContaining({ code, message: expect.stringContaining(message) as string });
-const furthest = (a: readonly number[], b: readonly number[]): number => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
+const coded = (code: string, message = ''): unknown =>
+  expect.objectContaining({ code, message: expect.stringContaining(message) as string });
+const furthest = (a: readonly number[], b: readonly number[]): number =>
+  Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
 
 describe('targets', () => {
   const linears = ['layers.0.up', 'layers.0.down', 'layers.1.up', 'layers.1.down'];
@@ -39,7 +56,11 @@ describe('targets', () => {
   });
 
   test.each<[string, string[] | string, string]>([
-    ['a name that is not there', ['q_proj'], 'nothing in this model is named q_proj; there are embed, up, down, lm_head'],
+    [
+      'a name that is not there',
+      ['q_proj'],
+      'nothing in this model is named q_proj; there are embed, up, down, lm_head',
+    ],
     ['one good name and a bad one', ['up', 'gate'], 'named gate'],
     ['a part of a name', ['p'], 'named p'],
     ['a pattern that does not match a whole path', 'up', '"up"'],
@@ -97,14 +118,26 @@ describe('an injected adapter', () => {
     const both = await output();
     one.setActive(false);
     const second = await output();
-    expect(furthest(both, first.map((value, i) => value + second[i]! - base[i]!))).toBeLessThan(1e-12);
-    await expect(inject(model, shiftConfig(['lm_head']), { name: 'one' })).rejects.toThrow(coded('CORE_ARGUMENT', "'one'"));
+    expect(
+      furthest(
+        both,
+        first.map((value, i) => value + second[i]! - base[i]!),
+      ),
+    ).toBeLessThan(1e-12);
+    await expect(inject(model, shiftConfig(['lm_head']), { name: 'one' })).rejects.toThrow(
+      coded('CORE_ARGUMENT', "'one'"),
+    );
   });
 
   test('has dropout that seed, step and path name: the same when run again', async () => {
     await inject(model, shiftConfig(['up'], { probability: 0.5, size: 2 }));
     const pass = (step: number): ForwardPass => ({ training: true, seed: 1, step });
-    const [still, first, again, later] = [await output(), await output(pass(0)), await output(pass(0)), await output(pass(1))];
+    const [still, first, again, later] = [
+      await output(),
+      await output(pass(0)),
+      await output(pass(0)),
+      await output(pass(1)),
+    ];
     expect(again).toEqual(first);
     expect(later).not.toEqual(first);
     expect(first).not.toEqual(still);
@@ -158,7 +191,11 @@ test('frozen means free: training an adapter makes no product, gradient or memor
   const trained = adapter.parameters();
   expect(counting.memory().liveStorages).toBe(1 + 2 * 3 + 1 + 1);
   counting.resetCounts();
-  const loss = scope(() => sum(crossEntropy(toy.forward(tensor(counting, Int32Array.of(0, 1), [2])), tensor(counting, Int32Array.of(1, 2), [2]))));
+  const loss = scope(() =>
+    sum(
+      crossEntropy(toy.forward(tensor(counting, Int32Array.of(0, 1), [2])), tensor(counting, Int32Array.of(1, 2), [2])),
+    ),
+  );
   // Four linear layers, the head, the adapter.
   expect(counting.counts().byKernel.get('matmul')).toBe(6);
   counting.resetCounts();
@@ -172,7 +209,9 @@ test('frozen means free: training an adapter makes no product, gradient or memor
 
 test('an adapter learns while its base stays the same bits', async () => {
   const adapter = await inject(model, shiftConfig(['up', 'down', 'lm_head'], { size: 1 }));
-  const before = await Promise.all([...model.allWeights()].map(async ([, weight]) => ('host' in weight ? (await weight.host()).data : weight.data())));
+  const before = await Promise.all(
+    [...model.allWeights()].map(async ([, weight]) => ('host' in weight ? (await weight.host()).data : weight.data())),
+  );
   const params = adapter.parameters();
   const losses: number[] = [];
   const trainer = new Trainer({
@@ -190,6 +229,8 @@ test('an adapter learns while its base stays the same bits', async () => {
   });
   await trainer.run();
   expect(losses.at(-1)).toBeLessThan(losses[0]! / 10);
-  const after = await Promise.all([...model.allWeights()].map(async ([, weight]) => ('host' in weight ? (await weight.host()).data : weight.data())));
+  const after = await Promise.all(
+    [...model.allWeights()].map(async ([, weight]) => ('host' in weight ? (await weight.host()).data : weight.data())),
+  );
   expect(after).toEqual(before);
 });

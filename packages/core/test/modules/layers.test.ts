@@ -1,14 +1,31 @@
 import { countingBackend, reference } from '@lowrank/conformance';
 import {
-  backward, decodeArray, Embedding, encodeArray, FrozenWeight, Linear, linear, matmul, mul, scope, sum, tensor, type Backend,
-  type HostArray, type Tensor,
+  backward,
+  decodeArray,
+  Embedding,
+  encodeArray,
+  FrozenWeight,
+  Linear,
+  linear,
+  matmul,
+  mul,
+  scope,
+  sum,
+  tensor,
+  type Backend,
+  type HostArray,
+  type Tensor,
 } from '@lowrank/core';
 import { describe, expect, test } from 'vitest';
 import { valuesOf } from '../support/gradient-check.ts';
 
 const OUT = 3;
 const IN = 64;
-const dense: HostArray = { format: 'f32', shape: [OUT, IN], data: Float32Array.from(valuesOf({ shape: [OUT, IN] }, 'weight')) };
+const dense: HostArray = {
+  format: 'f32',
+  shape: [OUT, IN],
+  data: Float32Array.from(valuesOf({ shape: [OUT, IN] }, 'weight')),
+};
 const coded = (code: string): unknown => expect.objectContaining({ name: 'CoreError', code });
 
 /** Where a weight can live: as f32, as blocks that the backend knows, as blocks that it does not. */
@@ -58,7 +75,10 @@ describe('a frozen weight', () => {
     test(`costs one product forward and one backward, and no memory for gradients: ${name}`, async () => {
       const backend = countingBackend(await make());
       const weight = new FrozenWeight(backend, array);
-      const [x, scaleOf] = [tensor(backend, new Float64Array(4 * IN), [4, IN]), tensor(backend, new Float64Array(IN), [IN])];
+      const [x, scaleOf] = [
+        tensor(backend, new Float64Array(4 * IN), [4, IN]),
+        tensor(backend, new Float64Array(IN), [IN]),
+      ];
       scaleOf.requiresGrad = true;
       const before = backend.memory().liveBytes;
       backend.resetCounts();
@@ -75,9 +95,15 @@ describe('a frozen weight', () => {
 
   test('is refused where it is no matrix of numbers, and does not mix backends', async () => {
     const backend = await reference();
-    expect(() => new FrozenWeight(backend, { format: 'f32', shape: [6], data: new Float32Array(6) })).toThrow(coded('CORE_SHAPE'));
-    expect(() => new FrozenWeight(backend, { format: 'i32', shape: [2, 3], data: new Int32Array(6) })).toThrow(coded('CORE_DTYPE'));
-    expect(() => new FrozenWeight(backend, { format: 'f32', shape: [2, 3], data: new Float32Array(5) })).toThrow(coded('CORE_SHAPE'));
+    expect(() => new FrozenWeight(backend, { format: 'f32', shape: [6], data: new Float32Array(6) })).toThrow(
+      coded('CORE_SHAPE'),
+    );
+    expect(() => new FrozenWeight(backend, { format: 'i32', shape: [2, 3], data: new Int32Array(6) })).toThrow(
+      coded('CORE_DTYPE'),
+    );
+    expect(() => new FrozenWeight(backend, { format: 'f32', shape: [2, 3], data: new Float32Array(5) })).toThrow(
+      coded('CORE_SHAPE'),
+    );
     const weight = new FrozenWeight(backend, dense);
     expect(() => weight.product(tensor(backend, [1, 2], [1, 2]))).toThrow(coded('CORE_SHAPE'));
     const other = await reference();
@@ -110,7 +136,9 @@ describe('layers', () => {
     const backend = await reference();
     const table = { format: 'f32', shape: [2, 3], data: Float32Array.of(0, 1, 2, 3, 4, 5) } as const;
     const ids = tensor(backend, Int32Array.of(1, 1), [2]);
-    expect(Array.from(await new Embedding(new FrozenWeight(backend, table)).forward(ids).data())).toEqual([3, 4, 5, 3, 4, 5]);
+    expect(Array.from(await new Embedding(new FrozenWeight(backend, table)).forward(ids).data())).toEqual([
+      3, 4, 5, 3, 4, 5,
+    ]);
     const weight = tensor(backend, table.data, table.shape);
     weight.requiresGrad = true;
     backward(sum(new Embedding(weight).forward(ids)));

@@ -1,9 +1,28 @@
 import {
-  ADAPTER_INTERFACE_VERSION, add, decodeArray, Embedding, FrozenWeight, hostWeight, keep, Linear, linear, matmul, Module, ModuleList,
-  mul, RmsNorm, scale, tensor, type Adapter, type AdapterConfig, type Backend, type ForwardPass, type HostArray, type Tensor,
+  ADAPTER_INTERFACE_VERSION,
+  add,
+  decodeArray,
+  Embedding,
+  FrozenWeight,
+  hostWeight,
+  keep,
+  Linear,
+  linear,
+  matmul,
+  Module,
+  ModuleList,
+  mul,
+  RmsNorm,
+  scale,
+  tensor,
+  type Adapter,
+  type AdapterConfig,
+  type Backend,
+  type ForwardPass,
+  type HostArray,
+  type Tensor,
 } from '@lowrank/core';
 import { valuesOf } from '../support/gradient-check.ts';
-
 
 export interface ShiftConfig extends AdapterConfig {
   readonly size: number;
@@ -20,7 +39,8 @@ export const shift: Adapter<ShiftConfig> = {
     const values = context.random('D').normal(site.inFeatures * site.outFeatures, 0.1);
     return Promise.resolve({ params: { D: tensor(context.backend, values, shape) }, buffers: {} });
   },
-  delta: (x, _y0, _base, { params }, { size, probability }, context) => scale(matmul(context.dropout(x, probability), params['D']!), size),
+  delta: (x, _y0, _base, { params }, { size, probability }, context) =>
+    scale(matmul(context.dropout(x, probability), params['D']!), size),
   merge: async (original, { params }, { size }) => {
     const [out, inputs] = original.shape;
     const merged = Float32Array.from(await original.values());
@@ -31,7 +51,10 @@ export const shift: Adapter<ShiftConfig> = {
   files: { gguf: { unsupported: 'a toy' }, peft: { unsupported: 'a toy' } },
 };
 
-export const shiftConfig = (targetModules: ShiftConfig['targetModules'], options: Partial<ShiftConfig> = {}): { adapter: Adapter<ShiftConfig>; config: ShiftConfig } => ({
+export const shiftConfig = (
+  targetModules: ShiftConfig['targetModules'],
+  options: Partial<ShiftConfig> = {},
+): { adapter: Adapter<ShiftConfig>; config: ShiftConfig } => ({
   adapter: shift,
   config: { targetModules, excludeModules: [], size: 0.5, probability: 0, ...options },
 });
@@ -50,7 +73,14 @@ class Block extends Module {
 
   constructor(backend: Backend, name: string) {
     super();
-    this.up = this.child('up', linear(backend, weightValues(`${name}.up`, [WIDTH + 1, WIDTH]), Array.from({ length: WIDTH + 1 }, (_, i) => i / 10)));
+    this.up = this.child(
+      'up',
+      linear(
+        backend,
+        weightValues(`${name}.up`, [WIDTH + 1, WIDTH]),
+        Array.from({ length: WIDTH + 1 }, (_, i) => i / 10),
+      ),
+    );
     this.down = this.child('down', linear(backend, weightValues(`${name}.down`, [WIDTH, WIDTH + 1])));
   }
 
@@ -72,7 +102,10 @@ export class ToyModel extends Module {
     const tied = new FrozenWeight(backend, weightValues('embed', [VOCABULARY, WIDTH]));
     this.embed = this.child('embed', new Embedding(tied));
     this.layers = this.child('layers', new ModuleList([new Block(backend, '0'), new Block(backend, '1')]));
-    this.norm = this.child('norm', new RmsNorm(keep(tensor(backend, valuesOf({ shape: [WIDTH], low: 0.5 }, 'norm'), [WIDTH])), 1e-5));
+    this.norm = this.child(
+      'norm',
+      new RmsNorm(keep(tensor(backend, valuesOf({ shape: [WIDTH], low: 0.5 }, 'norm'), [WIDTH])), 1e-5),
+    );
     this.head = this.child('lm_head', new Linear(tied));
   }
 

@@ -1,4 +1,4 @@
-"""Writes elementary.json: arguments and values of elementary functions from mpmath, each as the nearest double and the
+"""Writes fixtures/elementary.json: arguments and values of elementary functions from mpmath, each as the nearest double and the
 nearest double to what is left, so that errors can be told in fractions of an ulp. Run with mpmath installed."""
 
 import json
@@ -62,4 +62,4 @@ fixture["cosPi"] = table(lambda x: mpmath.cos(mpmath.pi * x), [row[0] for row in
 for name in ("sinPi", "cosPi"):
     fixture[name] = [row for row in fixture[name] if abs(row[1]) > 1e-300]
 lines = ",\n".join(f'"{name}":[\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]" for name, rows in fixture.items())
-Path(__file__).with_name("elementary.json").write_text("{" + lines + "}\n")
+(Path(__file__).parent.parent / "fixtures" / "elementary.json").write_text("{" + lines + "}\n")

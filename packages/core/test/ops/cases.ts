@@ -1,7 +1,46 @@
 import {
-  abs, add, attention, broadcastTo, checkpoint, concat, crossEntropy, div, dropout, exp, gather, log, logSumExp, matmul, max, maximum,
-  mean, minimum, mul, neg, offset, permute, reciprocal, reshape, rmsNorm, rope, scale, sigmoid, sign, silu, slice, softmax, sqrt, sub,
-  sum, swiglu, tanh, tensor, transpose, where, type Backend, type Tensor,
+  abs,
+  add,
+  attention,
+  broadcastTo,
+  checkpoint,
+  concat,
+  crossEntropy,
+  div,
+  dropout,
+  exp,
+  gather,
+  log,
+  logSumExp,
+  matmul,
+  max,
+  maximum,
+  mean,
+  minimum,
+  mul,
+  neg,
+  offset,
+  permute,
+  reciprocal,
+  reshape,
+  rmsNorm,
+  rope,
+  scale,
+  sigmoid,
+  sign,
+  silu,
+  slice,
+  softmax,
+  sqrt,
+  sub,
+  sum,
+  swiglu,
+  tanh,
+  tensor,
+  transpose,
+  where,
+  type Backend,
+  type Tensor,
 } from '@lowrank/core';
 import type { CheckedInput } from '../support/gradient-check.ts';
 
@@ -13,7 +52,11 @@ export interface OperationCase {
 }
 
 /** A case whose function needs no backend. */
-const plain = (name: string, shapes: readonly (readonly number[])[], f: (...inputs: Tensor[]) => Tensor): OperationCase => ({
+const plain = (
+  name: string,
+  shapes: readonly (readonly number[])[],
+  f: (...inputs: Tensor[]) => Tensor,
+): OperationCase => ({
   name,
   inputs: shapes.map((shape) => ({ shape })),
   f: () => f,
@@ -23,22 +66,47 @@ const positive = (name: string, f: (x: Tensor) => Tensor): OperationCase => ({
   inputs: [{ shape: [2, 3], low: 0.5, high: 2 }],
   f: () => f,
 });
-const ints = (backend: Backend, values: readonly number[]): Tensor => tensor(backend, Int32Array.from(values), [values.length]);
+const ints = (backend: Backend, values: readonly number[]): Tensor =>
+  tensor(backend, Int32Array.from(values), [values.length]);
 const table = (backend: Backend, f: (x: number) => number): Tensor =>
-  tensor(backend, Float64Array.from({ length: 10 }, (_, i) => f(Math.floor(i / 2) * (i % 2 ? 0.1 : 1))), [5, 2]);
+  tensor(
+    backend,
+    Float64Array.from({ length: 10 }, (_, i) => f(Math.floor(i / 2) * (i % 2 ? 0.1 : 1))),
+    [5, 2],
+  );
 const turn = (pairing: 'half' | 'interleaved', headSize: number): OperationCase => ({
   name: `rope, pairs ${pairing}, 4 of ${headSize} turning`,
   inputs: [{ shape: [3, 2 * headSize] }],
   f: (backend) => (x) =>
-    rope(x, { heads: 2, cos: table(backend, Math.cos), sin: table(backend, Math.sin), positions: ints(backend, [0, 1, 4]), pairing }),
+    rope(x, {
+      heads: 2,
+      cos: table(backend, Math.cos),
+      sin: table(backend, Math.sin),
+      positions: ints(backend, [0, 1, 4]),
+      pairing,
+    }),
 });
 
 export const operationCases: OperationCase[] = [
-  plain('add, broadcasting both', [[2, 1, 3], [4, 1]], add),
+  plain(
+    'add, broadcasting both',
+    [
+      [2, 1, 3],
+      [4, 1],
+    ],
+    add,
+  ),
   plain('add of a tensor to itself', [[3]], (x) => add(x, x)),
   plain('sub, broadcasting a scalar', [[2, 3], []], sub),
   plain('sub, broadcasting from the left', [[3], [2, 3]], sub),
-  plain('mul, broadcasting both', [[2, 1, 3], [1, 4, 1]], mul),
+  plain(
+    'mul, broadcasting both',
+    [
+      [2, 1, 3],
+      [1, 4, 1],
+    ],
+    mul,
+  ),
   plain('mul of a tensor with itself', [[3]], (x) => mul(x, x)),
   { name: 'div', inputs: [{ shape: [2, 3] }, { shape: [3], low: 0.5, high: 2 }], f: () => div },
   plain('maximum, broadcasting', [[2, 3], [3]], maximum),
@@ -53,7 +121,14 @@ export const operationCases: OperationCase[] = [
   plain('tanh', [[2, 3]], tanh),
   plain('sigmoid', [[2, 3]], sigmoid),
   plain('silu', [[2, 3]], silu),
-  plain('swiglu', [[2, 3], [2, 3]], swiglu),
+  plain(
+    'swiglu',
+    [
+      [2, 3],
+      [2, 3],
+    ],
+    swiglu,
+  ),
   plain('scale', [[2, 3]], (x) => scale(x, -1.5)),
   plain('offset', [[2, 3]], (x) => mul(offset(x, 2), x)),
   plain('reshape', [[2, 6]], (x) => mul(reshape(x, [3, 4]), reshape(x, [3, 4]))),
@@ -61,7 +136,14 @@ export const operationCases: OperationCase[] = [
   plain('transpose', [[2, 3, 4]], transpose),
   plain('slice', [[3, 5]], (x) => slice(x, 1, 1, 3)),
   plain('slice along a negative axis, overlapping uses', [[3, 5]], (x) => add(slice(x, -2, 0, 2), slice(x, -2, 1, 2))),
-  plain('concat', [[2, 1, 2], [2, 3, 2]], (a, b) => concat([a, b, a], 1)),
+  plain(
+    'concat',
+    [
+      [2, 1, 2],
+      [2, 3, 2],
+    ],
+    (a, b) => concat([a, b, a], 1),
+  ),
   plain('broadcastTo', [[2, 1]], (x) => broadcastTo(x, [3, 2, 4])),
   plain('sum of everything', [[2, 3]], (x) => sum(x)),
   plain('sum over an axis', [[2, 3, 4]], (x) => sum(x, { axis: 1 })),
@@ -77,7 +159,11 @@ export const operationCases: OperationCase[] = [
     inputs: [{ shape: [2, 3] }, { shape: [3] }],
     f: (backend) => (a, b) => where(tensor(backend, [1, 0, 1, 0, 1, 0], [2, 3]), a, b),
   },
-  { name: 'gather with repeated rows', inputs: [{ shape: [4, 3] }], f: (backend) => (x) => gather(x, ints(backend, [3, 0, 3, 1, 3])) },
+  {
+    name: 'gather with repeated rows',
+    inputs: [{ shape: [4, 3] }],
+    f: (backend) => (x) => gather(x, ints(backend, [3, 0, 3, 1, 3])),
+  },
   {
     name: 'crossEntropy with an ignored row',
     inputs: [{ shape: [4, 5] }],
@@ -105,13 +191,26 @@ export const operationCases: OperationCase[] = [
   plain('checkpoint', [[2, 3]], (x) => checkpoint((y) => mul(exp(y), y), x)),
 ];
 
-for (const [transposeA, a] of [[false, [2, 3]], [true, [3, 2]]] as const) {
-  for (const [transposeB, b] of [[false, [3, 4]], [true, [4, 3]]] as const) {
+for (const [transposeA, a] of [
+  [false, [2, 3]],
+  [true, [3, 2]],
+] as const) {
+  for (const [transposeB, b] of [
+    [false, [3, 4]],
+    [true, [4, 3]],
+  ] as const) {
     const options = { transposeA, transposeB };
     const name = `matmul${transposeA ? ' a^T' : ''}${transposeB ? ' b^T' : ''}`;
     operationCases.push(
       plain(name, [a, b], (x, y) => matmul(x, y, options)),
-      plain(`${name}, batched`, [[2, 2, ...a], [2, 2, ...b]], (x, y) => matmul(x, y, options)),
+      plain(
+        `${name}, batched`,
+        [
+          [2, 2, ...a],
+          [2, 2, ...b],
+        ],
+        (x, y) => matmul(x, y, options),
+      ),
       plain(`${name}, one a for all`, [a, [2, ...b]], (x, y) => matmul(x, y, options)),
       plain(`${name}, one b for all`, [[2, ...a], b], (x, y) => matmul(x, y, options)),
     );

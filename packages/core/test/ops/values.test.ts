@@ -1,6 +1,36 @@
 import {
-  add, attention, cast, concat, crossEntropy, div, dropout, dropoutMask, equal, gather, less, lessEqual, logSumExp, matmul, max, maximum,
-  mean, permute, reshape, rmsNorm, rope, scope, silu, slice, softmax, sum, swiglu, tensor, where, writeSlice, type Backend, type Tensor,
+  add,
+  attention,
+  cast,
+  concat,
+  crossEntropy,
+  div,
+  dropout,
+  dropoutMask,
+  equal,
+  gather,
+  less,
+  lessEqual,
+  logSumExp,
+  matmul,
+  max,
+  maximum,
+  mean,
+  permute,
+  reshape,
+  rmsNorm,
+  rope,
+  scope,
+  silu,
+  slice,
+  softmax,
+  sum,
+  swiglu,
+  tensor,
+  where,
+  writeSlice,
+  type Backend,
+  type Tensor,
 } from '@lowrank/core';
 import { describe, expect, test } from 'vitest';
 import { bothWays } from '../support/backends.ts';
@@ -10,7 +40,9 @@ import { operationCases } from './cases.ts';
 const row = async (x: Tensor): Promise<number[]> => Array.from(await x.data());
 const near = (found: readonly number[], expected: readonly number[], what = ''): void => {
   expect(found.length, what).toBe(expected.length);
-  found.forEach((value, i) => expect(Math.abs(value - expected[i]!), `${what} [${i}]: ${value} for ${expected[i]}`).toBeLessThan(1e-12));
+  found.forEach((value, i) =>
+    expect(Math.abs(value - expected[i]!), `${what} [${i}]: ${value} for ${expected[i]}`).toBeLessThan(1e-12),
+  );
 };
 
 describe('composed operations give what the kernels give', () => {
@@ -32,7 +64,8 @@ for (const { name: way, make } of bothWays) {
     const on = (claim: string, body: (backend: Backend) => Promise<void>): void => {
       test(claim, async () => body(await make()));
     };
-    const ints = (backend: Backend, values: readonly number[]): Tensor => tensor(backend, Int32Array.from(values), [values.length]);
+    const ints = (backend: Backend, values: readonly number[]): Tensor =>
+      tensor(backend, Int32Array.from(values), [values.length]);
 
     on('broadcasting aligns shapes from the right', async (backend) => {
       const y = add(tensor(backend, [1, 2, 3], [3]), tensor(backend, [10, 20], [2, 1]));
@@ -49,7 +82,9 @@ for (const { name: way, make } of bothWays) {
     });
 
     on('matmul broadcasts a matrix over the other batch', async (backend) => {
-      const y = matmul(tensor(backend, [1, 2, 3, 4], [2, 1, 2]), tensor(backend, [1, 0, 2, 1], [2, 2]), { transposeB: true });
+      const y = matmul(tensor(backend, [1, 2, 3, 4], [2, 1, 2]), tensor(backend, [1, 0, 2, 1], [2, 2]), {
+        transposeB: true,
+      });
       expect(y.shape).toEqual([2, 1, 2]);
       near(await row(y), [1, 4, 3, 10]);
     });
@@ -100,7 +135,10 @@ for (const { name: way, make } of bothWays) {
       const [cos, sin] = [Math.cos, Math.sin].map((f) => tensor(backend, [1, f(angle)], [2, 1]));
       const x = tensor(backend, [1, 2, 9, 3, 4, 9], [1, 6]);
       const half = rope(x, { heads: 2, cos: cos!, sin: sin!, positions: ints(backend, [1]), pairing: 'half' });
-      const turned = (u: number, v: number): number[] => [u * Math.cos(angle) - v * Math.sin(angle), u * Math.sin(angle) + v * Math.cos(angle)];
+      const turned = (u: number, v: number): number[] => [
+        u * Math.cos(angle) - v * Math.sin(angle),
+        u * Math.sin(angle) + v * Math.cos(angle),
+      ];
       near(await row(half), [...turned(1, 2), 9, ...turned(3, 4), 9]);
     });
 
@@ -126,7 +164,10 @@ for (const { name: way, make } of bothWays) {
       const x = tensor(backend, Array<number>(34).fill(2), [2, 17]);
       const options = { probability: 0.25, key: [5, 6], stream: [7, 8] } as const;
       const mask = dropoutMask(2, 17, 0.25, options.key, options.stream);
-      near(await row(dropout(x, options)), Array.from(mask, (kept) => kept * (2 / 0.75)));
+      near(
+        await row(dropout(x, options)),
+        Array.from(mask, (kept) => kept * (2 / 0.75)),
+      );
       expect(new Set(mask)).toEqual(new Set([0, 1]));
     });
 

@@ -1,4 +1,16 @@
-import { Adam, AdamW, noGrad, readHost, Sgd, sub, tensor, type NamedArrays, type Optimizer, type ParameterGroup, type Tensor } from '@lowrank/core';
+import {
+  Adam,
+  AdamW,
+  noGrad,
+  readHost,
+  Sgd,
+  sub,
+  tensor,
+  type NamedArrays,
+  type Optimizer,
+  type ParameterGroup,
+  type Tensor,
+} from '@lowrank/core';
 import { describe, expect, test } from 'vitest';
 import { bothWays } from '../support/backends.ts';
 import { valuesOf } from '../support/gradient-check.ts';
@@ -90,7 +102,9 @@ for (const { name: way, make: makeBackend } of bothWays) {
           for (let step = 0; step < STEPS; step++) {
             if (interrupted && step === 5) {
               const { step: taken, tensors } = optimizer.state();
-              const arrays = new Map(await Promise.all(Array.from(tensors, async ([key, value]) => [key, await readHost(value)] as const)));
+              const arrays = new Map(
+                await Promise.all(Array.from(tensors, async ([key, value]) => [key, await readHost(value)] as const)),
+              );
               const values = await p.data();
               optimizer.dispose();
               p.dispose();
@@ -177,7 +191,8 @@ describe('an optimizer refuses', () => {
     p.requiresGrad = requiresGrad;
     return { params: new Map([['p', p]]) };
   };
-  const coded = (code: string, message: string): unknown => expect.objectContaining({ code, message: expect.stringContaining(message) as string });
+  const coded = (code: string, message: string): unknown =>
+    expect.objectContaining({ code, message: expect.stringContaining(message) as string });
 
   test('nothing to train, what is frozen, and what is given twice', async () => {
     expect(() => new Sgd([], { learningRate: 1 })).toThrow(coded('CORE_ARGUMENT', 'nothing to train'));
@@ -186,13 +201,20 @@ describe('an optimizer refuses', () => {
     const twice = await group();
     expect(() => new Sgd([twice, twice], { learningRate: 1 })).toThrow(coded('CORE_ARGUMENT', 'p is given twice'));
     const [p] = [...twice.params.values()];
-    expect(() => new Sgd([twice, { params: new Map([['q', p!]]) }], { learningRate: 1 })).toThrow(coded('CORE_ARGUMENT', 'q is given twice'));
+    expect(() => new Sgd([twice, { params: new Map([['q', p!]]) }], { learningRate: 1 })).toThrow(
+      coded('CORE_ARGUMENT', 'q is given twice'),
+    );
   });
 
   test('the result of an operation as parameter', async () => {
     const { params } = await group();
-    const made = sub(params.get('p')!, noGrad(() => params.get('p')!.detach()));
-    expect(() => new Sgd([{ params: new Map([['made', made]]) }], { learningRate: 1 })).toThrow(coded('CORE_ARGUMENT', 'made'));
+    const made = sub(
+      params.get('p')!,
+      noGrad(() => params.get('p')!.detach()),
+    );
+    expect(() => new Sgd([{ params: new Map([['made', made]]) }], { learningRate: 1 })).toThrow(
+      coded('CORE_ARGUMENT', 'made'),
+    );
   });
 
   test.each([
@@ -215,7 +237,11 @@ describe('an optimizer refuses', () => {
   test('a state that is not its own, and stays as it was', async () => {
     const optimizer = new AdamW([await group()], { learningRate: 1 });
     const arrays = async (): Promise<Map<string, NonNullable<ReturnType<NamedArrays['get']>>>> =>
-      new Map(await Promise.all(Array.from(optimizer.state().tensors, async ([key, value]) => [key, await readHost(value)] as const)));
+      new Map(
+        await Promise.all(
+          Array.from(optimizer.state().tensors, async ([key, value]) => [key, await readHost(value)] as const),
+        ),
+      );
     const missing = await arrays();
     missing.delete('secondMoment/p');
     expect(() => optimizer.load({ step: 3, arrays: missing })).toThrow(coded('CORE_STATE', 'secondMoment/p'));

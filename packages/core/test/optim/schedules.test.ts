@@ -19,7 +19,9 @@ describe('a learning rate schedule', () => {
 
   test('linear falls evenly to the minimum', () => {
     expect(rates({ kind: 'linear', learningRate: 1, steps: 6, warmup: 2 })).toEqual([0, 0.5, 1, 0.75, 0.5, 0.25]);
-    expect(rates({ kind: 'linear', learningRate: 1, steps: 4, minLearningRate: 0.2 })).toEqual([1, 0.8, 0.6000000000000001, 0.4]);
+    expect(rates({ kind: 'linear', learningRate: 1, steps: 4, minLearningRate: 0.2 })).toEqual([
+      1, 0.8, 0.6000000000000001, 0.4,
+    ]);
   });
 
   test('cosine falls along half a wave', () => {

@@ -106,7 +106,11 @@ describe('statistics of a random stream', () => {
     expect(Math.abs(variance / std ** 2 - 1)).toBeLessThan(6 * Math.sqrt(2 / n));
     expect(Math.abs(skew)).toBeLessThan(6 * Math.sqrt(6 / n));
     expect(Math.abs(kurtosis - 3)).toBeLessThan(6 * Math.sqrt(24 / n));
-    for (const [bound, share] of [[1, 0.31731], [2, 0.0455], [3, 0.0027]] as const) {
+    for (const [bound, share] of [
+      [1, 0.31731],
+      [2, 0.0455],
+      [3, 0.0027],
+    ] as const) {
       const beyond = values.filter((value) => Math.abs(value) > bound * std).length / n;
       expect(Math.abs(beyond - share)).toBeLessThan(6 * Math.sqrt((share * (1 - share)) / n) + 1e-5);
     }
@@ -135,7 +139,9 @@ describe('a dropout mask', () => {
     for (const probability of [0.05, 0.5, 0.9]) {
       const mask = dropoutMask(rows, columns, probability, [1, 2], [3, 4]);
       const dropped = mask.filter((kept) => kept === 0).length / mask.length;
-      expect(Math.abs(dropped - probability)).toBeLessThan(6 * Math.sqrt((probability * (1 - probability)) / mask.length));
+      expect(Math.abs(dropped - probability)).toBeLessThan(
+        6 * Math.sqrt((probability * (1 - probability)) / mask.length),
+      );
       const [first, second] = [mask.slice(0, columns), mask.slice(columns, 2 * columns)];
       expect(first).not.toEqual(second);
       expect(dropoutMask(1, columns, probability, [1, 2], [3, 5])).not.toEqual(first);

@@ -54,10 +54,13 @@ export async function checkGradients(
   const h = 1e-4;
   for (const [which, data] of values.entries()) {
     for (let i = 0; i < data.length; i++) {
-      const difference = async (step: number): Promise<number> => ((await at(which, i, step)) - (await at(which, i, -step))) / (2 * step);
+      const difference = async (step: number): Promise<number> =>
+        ((await at(which, i, step)) - (await at(which, i, -step))) / (2 * step);
       const expected = (4 * (await difference(h)) - (await difference(2 * h))) / 3;
       const found = gradients[which]?.[i];
-      expect(Math.abs(found! - expected), `input ${which}, element ${i}: ${found} for ${expected}`).toBeLessThan(1e-8 * Math.max(1, Math.abs(expected)));
+      expect(Math.abs(found! - expected), `input ${which}, element ${i}: ${found} for ${expected}`).toBeLessThan(
+        1e-8 * Math.max(1, Math.abs(expected)),
+      );
     }
   }
 }

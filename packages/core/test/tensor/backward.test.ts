@@ -1,5 +1,21 @@
 import { countingBackend, reference } from '@lowrank/conformance';
-import { add, backward, exp, gather, matmul, mul, noGrad, reshape, scale, scope, slice, sum, tensor, type Backend, type Tensor } from '@lowrank/core';
+import {
+  add,
+  backward,
+  exp,
+  gather,
+  matmul,
+  mul,
+  noGrad,
+  reshape,
+  scale,
+  scope,
+  slice,
+  sum,
+  tensor,
+  type Backend,
+  type Tensor,
+} from '@lowrank/core';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { bothWays } from '../support/backends.ts';
 

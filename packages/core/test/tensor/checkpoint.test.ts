@@ -1,4 +1,17 @@
-import { add, backward, checkpoint, dropout, matmul, mul, scope, sum, tanh, tensor, type Backend, type Tensor } from '@lowrank/core';
+import {
+  add,
+  backward,
+  checkpoint,
+  dropout,
+  matmul,
+  mul,
+  scope,
+  sum,
+  tanh,
+  tensor,
+  type Backend,
+  type Tensor,
+} from '@lowrank/core';
 import { describe, expect, test } from 'vitest';
 import { bothWays } from '../support/backends.ts';
 import { valuesOf } from '../support/gradient-check.ts';

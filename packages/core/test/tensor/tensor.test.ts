@@ -1,5 +1,18 @@
 import { reference } from '@lowrank/conformance';
-import { add, backward, CoreError, keep, mul, noGrad, reshape, scope, sum, tensor, type Backend, type Tensor } from '@lowrank/core';
+import {
+  add,
+  backward,
+  CoreError,
+  keep,
+  mul,
+  noGrad,
+  reshape,
+  scope,
+  sum,
+  tensor,
+  type Backend,
+  type Tensor,
+} from '@lowrank/core';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 let backend: Backend;

@@ -73,19 +73,31 @@ describe('a stopped and resumed run', () => {
     await first.trainer.run();
     const { trainer } = smallTrainer(await reference(), { steps: 3, store });
     trainer.restore(await store.read('checkpoint-3'));
-    expect(await trainer.run()).toMatchObject({ step: 3, reason: 'finished', tokens: (await store.read('checkpoint-3')).manifest.tokens });
+    expect(await trainer.run()).toMatchObject({
+      step: 3,
+      reason: 'finished',
+      tokens: (await store.read('checkpoint-3')).manifest.tokens,
+    });
   });
 });
 
 describe('a checkpoint that does not fit is refused, and nothing is changed', () => {
   const saved = async (): Promise<RunState> => {
     const store = memoryStore();
-    const { trainer } = smallTrainer(await reference(), { steps: 2, store, configuration: { rank: 8, targets: ['q', 'v'], steps: 2 } });
+    const { trainer } = smallTrainer(await reference(), {
+      steps: 2,
+      store,
+      configuration: { rank: 8, targets: ['q', 'v'], steps: 2 },
+    });
     await trainer.run();
     return store.read('checkpoint-2');
   };
   const fresh = async (): Promise<ReturnType<typeof smallTrainer>> =>
-    smallTrainer(await reference(), { steps: 4, configuration: { rank: 8, targets: ['q', 'v'], steps: 4 }, mayDiffer: ['steps'] });
+    smallTrainer(await reference(), {
+      steps: 4,
+      configuration: { rank: 8, targets: ['q', 'v'], steps: 4 },
+      mayDiffer: ['steps'],
+    });
 
   test('fields that may differ may', async () => {
     const { trainer } = await fresh();
@@ -94,21 +106,56 @@ describe('a checkpoint that does not fit is refused, and nothing is changed', ()
   });
 
   const changes: [string, (state: RunState) => RunState][] = [
-    ['configuration.rank was 16', (state) => ({ ...state, manifest: { ...state.manifest, configuration: { ...state.manifest.configuration, rank: 16 } } })],
-    ['configuration.targets[1] was "k"', (state) => ({ ...state, manifest: { ...state.manifest, configuration: { ...state.manifest.configuration, targets: ['q', 'k'] } } })],
-    ['configuration.alpha was 3', (state) => ({ ...state, manifest: { ...state.manifest, configuration: { ...state.manifest.configuration, alpha: 3 } } })],
+    [
+      'configuration.rank was 16',
+      (state) => ({
+        ...state,
+        manifest: { ...state.manifest, configuration: { ...state.manifest.configuration, rank: 16 } },
+      }),
+    ],
+    [
+      'configuration.targets[1] was "k"',
+      (state) => ({
+        ...state,
+        manifest: { ...state.manifest, configuration: { ...state.manifest.configuration, targets: ['q', 'k'] } },
+      }),
+    ],
+    [
+      'configuration.alpha was 3',
+      (state) => ({
+        ...state,
+        manifest: { ...state.manifest, configuration: { ...state.manifest.configuration, alpha: 3 } },
+      }),
+    ],
     ['the seed was 6', (state) => ({ ...state, manifest: { ...state.manifest, seed: 6 } })],
     ['at batch 6', (state) => ({ ...state, manifest: { ...state.manifest, cursor: { epoch: 0, index: 6 } } })],
-    ['no head', (state) => ({ ...state, parameters: new Map([...state.parameters].filter(([name]) => name !== 'head')) })],
-    ['has extra', (state) => ({ ...state, parameters: new Map([...state.parameters, ['extra', state.parameters.get('head')!]]) })],
-    ['norm has shape [1, 6]', (state) => ({ ...state, parameters: new Map(state.parameters).set('norm', { ...state.parameters.get('norm')!, shape: [1, 6] }) })],
-    ['no firstMoment/head', (state) => ({ ...state, moments: new Map([...state.moments].filter(([name]) => name !== 'firstMoment/head')) })],
+    [
+      'no head',
+      (state) => ({ ...state, parameters: new Map([...state.parameters].filter(([name]) => name !== 'head')) }),
+    ],
+    [
+      'has extra',
+      (state) => ({ ...state, parameters: new Map([...state.parameters, ['extra', state.parameters.get('head')!]]) }),
+    ],
+    [
+      'norm has shape [1, 6]',
+      (state) => ({
+        ...state,
+        parameters: new Map(state.parameters).set('norm', { ...state.parameters.get('norm')!, shape: [1, 6] }),
+      }),
+    ],
+    [
+      'no firstMoment/head',
+      (state) => ({ ...state, moments: new Map([...state.moments].filter(([name]) => name !== 'firstMoment/head')) }),
+    ],
   ];
   test.each(changes)('%s', async (message, change) => {
     const state = change(await saved());
     const { trainer, params, optimizer } = await fresh();
     const before = await valuesIn(params);
-    expect(() => trainer.restore(state)).toThrow(expect.objectContaining({ code: 'CORE_STATE', message: expect.stringContaining(message) as string }));
+    expect(() => trainer.restore(state)).toThrow(
+      expect.objectContaining({ code: 'CORE_STATE', message: expect.stringContaining(message) as string }),
+    );
     expect(await valuesIn(params)).toEqual(before);
     expect(trainer.step).toBe(0);
     expect(optimizer.state().step).toBe(0);
@@ -120,7 +167,9 @@ describe('a checkpoint that does not fit is refused, and nothing is changed', ()
     const { params } = smallTrainer(backend);
     const sgd = smallTrainer(backend, { optimizer: new Sgd([{ params }], { learningRate: 1 }) });
     expect(() => sgd.trainer.restore(state)).toThrow(/the optimizer was "adamw" .* is "sgd"/);
-    const other = smallTrainer(backend, { optimizer: new AdamW([{ params }], { learningRate: 0.05, beta2: 0.99, weightDecay: 0.01 }) });
+    const other = smallTrainer(backend, {
+      optimizer: new AdamW([{ params }], { learningRate: 0.05, beta2: 0.99, weightDecay: 0.01 }),
+    });
     expect(() => other.trainer.restore(state)).toThrow(/adamw's settings.beta2 was 0.999/);
   });
 });
@@ -128,7 +177,12 @@ describe('a checkpoint that does not fit is refused, and nothing is changed', ()
 describe('a manifest', () => {
   const valid = async (): Promise<RunManifest> => {
     const store = memoryStore();
-    const { trainer } = smallTrainer(await reference(), { steps: 1, store, versions: { core: '1.2.3' }, configuration: { a: [1, { b: null }] } });
+    const { trainer } = smallTrainer(await reference(), {
+      steps: 1,
+      store,
+      versions: { core: '1.2.3' },
+      configuration: { a: [1, { b: null }] },
+    });
     await trainer.run();
     return (await store.read('checkpoint-1')).manifest;
   };
@@ -136,7 +190,12 @@ describe('a manifest', () => {
   test('goes through JSON unchanged', async () => {
     const manifest = await valid();
     expect(parseRunManifest(JSON.parse(JSON.stringify(manifest)))).toEqual(manifest);
-    expect(manifest).toMatchObject({ step: 1, microBatches: 1, cursor: { epoch: 0, index: 1 }, versions: { core: '1.2.3' } });
+    expect(manifest).toMatchObject({
+      step: 1,
+      microBatches: 1,
+      cursor: { epoch: 0, index: 1 },
+      versions: { core: '1.2.3' },
+    });
   });
 
   test.each([
@@ -152,13 +211,17 @@ describe('a manifest', () => {
   ])('with a wrong %s is refused, naming it', async (field, value) => {
     const input = { ...(await valid()), [field]: value };
     const name = field === 'runStateVersion' ? 'version 2' : field;
-    expect(() => parseRunManifest(input)).toThrow(expect.objectContaining({ code: 'CORE_STATE', message: expect.stringContaining(name) as string }));
+    expect(() => parseRunManifest(input)).toThrow(
+      expect.objectContaining({ code: 'CORE_STATE', message: expect.stringContaining(name) as string }),
+    );
   });
 
   test('anything else is refused with a CoreError', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (input) => {
-        expect(() => parseRunManifest(input)).toThrow(expect.objectContaining({ name: 'CoreError', code: 'CORE_STATE' }));
+        expect(() => parseRunManifest(input)).toThrow(
+          expect.objectContaining({ name: 'CoreError', code: 'CORE_STATE' }),
+        );
       }),
     );
   });

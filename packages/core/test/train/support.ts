@@ -1,6 +1,25 @@
 import {
-  AdamW, add, batchesOf, crossEntropy, dropout, gather, learningRateSchedule, matmul, rmsNorm, sum, tanh, tensor, Trainer,
-  type Backend, type BatchSource, type ForwardPass, type LossFunction, type Optimizer, type RunState, type RunStore, type Tensor,
+  AdamW,
+  add,
+  batchesOf,
+  crossEntropy,
+  dropout,
+  gather,
+  learningRateSchedule,
+  matmul,
+  rmsNorm,
+  sum,
+  tanh,
+  tensor,
+  Trainer,
+  type Backend,
+  type BatchSource,
+  type ForwardPass,
+  type LossFunction,
+  type Optimizer,
+  type RunState,
+  type RunStore,
+  type Tensor,
   type TrainerOptions,
 } from '@lowrank/core';
 import { valuesOf } from '../support/gradient-check.ts';
@@ -12,10 +31,16 @@ const WIDTH = 6;
 export type Example = readonly [number, number];
 
 /** 12 examples of a fixed rule, one of them not trained: batches differ in their counts, and pairs always have one. */
-export const examples: readonly Example[] = Array.from({ length: 12 }, (_, i) => [i % VOCABULARY, i === 4 ? -1 : (3 * (i % VOCABULARY) + 1) % VOCABULARY]);
+export const examples: readonly Example[] = Array.from({ length: 12 }, (_, i) => [
+  i % VOCABULARY,
+  i === 4 ? -1 : (3 * (i % VOCABULARY) + 1) % VOCABULARY,
+]);
 
 /** A small model with a frozen table, two trained layers, a norm and dropout. */
-export function smallModel(backend: Backend, probability = 0.2): { params: Map<string, Tensor>; loss: LossFunction<readonly Example[]> } {
+export function smallModel(
+  backend: Backend,
+  probability = 0.2,
+): { params: Map<string, Tensor>; loss: LossFunction<readonly Example[]> } {
   const make = (name: string, shape: readonly number[], trained: boolean): Tensor => {
     const made = tensor(backend, valuesOf({ shape }, name), shape);
     made.requiresGrad = trained;
@@ -28,7 +53,12 @@ export function smallModel(backend: Backend, probability = 0.2): { params: Map<s
     ['head', make('head', [WIDTH, VOCABULARY], true)],
   ]);
   const loss = (batch: readonly Example[], pass: ForwardPass): { sum: Tensor; count: number } => {
-    const ids = (which: 0 | 1): Tensor => tensor(backend, Int32Array.from(batch, (example) => example[which]), [batch.length]);
+    const ids = (which: 0 | 1): Tensor =>
+      tensor(
+        backend,
+        Int32Array.from(batch, (example) => example[which]),
+        [batch.length],
+      );
     let x = gather(table, ids(0));
     if (pass.training) x = dropout(x, { probability, key: [pass.seed, 0], stream: [pass.step, 0] });
     x = rmsNorm(add(x, tanh(matmul(x, params.get('hidden')!))), params.get('norm')!, 1e-5);
@@ -42,7 +72,13 @@ export function smallModel(backend: Backend, probability = 0.2): { params: Map<s
 export function smallTrainer(
   backend: Backend,
   options: Partial<TrainerOptions<readonly Example[]>> = {},
-): { trainer: Trainer<readonly Example[]>; params: Map<string, Tensor>; optimizer: Optimizer; data: BatchSource<readonly Example[]>; loss: LossFunction<readonly Example[]> } {
+): {
+  trainer: Trainer<readonly Example[]>;
+  params: Map<string, Tensor>;
+  optimizer: Optimizer;
+  data: BatchSource<readonly Example[]>;
+  loss: LossFunction<readonly Example[]>;
+} {
   const { params, loss } = smallModel(backend);
   const steps = options.steps ?? 10;
   const optimizer = options.optimizer ?? new AdamW([{ params }], { learningRate: 0.05, weightDecay: 0.01 });
@@ -70,7 +106,9 @@ export function memoryStore(): RunStore & { readonly states: Map<string, RunStat
     },
     latest: () => {
       const names = [...states.keys()];
-      return Promise.resolve(names.toSorted((a, b) => states.get(a)!.manifest.step - states.get(b)!.manifest.step).at(-1));
+      return Promise.resolve(
+        names.toSorted((a, b) => states.get(a)!.manifest.step - states.get(b)!.manifest.step).at(-1),
+      );
     },
     read: (name) => Promise.resolve(states.get(name)!),
   };

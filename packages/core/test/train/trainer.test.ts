@@ -1,6 +1,17 @@
 import { countingBackend, reference } from '@lowrank/conformance';
 import {
-  AdamW, batchesOf, evaluateLoss, learningRateSchedule, scale, Sgd, shuffledOrder, stepsPerEpoch, Trainer, type Backend, type StepEvent, type TrainEvent,
+  AdamW,
+  batchesOf,
+  evaluateLoss,
+  learningRateSchedule,
+  scale,
+  Sgd,
+  shuffledOrder,
+  stepsPerEpoch,
+  Trainer,
+  type Backend,
+  type StepEvent,
+  type TrainEvent,
 } from '@lowrank/core';
 import { describe, expect, test } from 'vitest';
 import { bothWays } from '../support/backends.ts';
@@ -116,7 +127,9 @@ describe('training', () => {
     });
     await trainer.run();
     const end = await valuesIn(params);
-    const moved = Math.hypot(...Object.keys(start).flatMap((key) => start[key]!.map((value, i) => value - end[key]![i]!)));
+    const moved = Math.hypot(
+      ...Object.keys(start).flatMap((key) => start[key]!.map((value, i) => value - end[key]![i]!)),
+    );
     expect(norm).toBeGreaterThan(0.01);
     // With a learning rate of 1 the way is the clipped gradient; 1e-6 in the divisor makes it a little shorter.
     expect(moved).toBeCloseTo((1e-3 * norm) / (norm + 1e-6), 12);
@@ -125,7 +138,12 @@ describe('training', () => {
   test('accumulated batches of any size train as one: every token weighs the same', async () => {
     const ends: Record<string, number[]>[] = [];
     const tokens: number[] = [];
-    for (const [batchSize, accumulation] of [[12, 1], [1, 12], [2, 6], [5, 3]] as const) {
+    for (const [batchSize, accumulation] of [
+      [12, 1],
+      [1, 12],
+      [2, 6],
+      [5, 3],
+    ] as const) {
       const { params, loss } = smallModel(await reference(), 0);
       const trainer = new Trainer({
         optimizer: new AdamW([{ params }], { learningRate: 0.1 }),
@@ -191,7 +209,9 @@ describe('training', () => {
 describe('evaluation', () => {
   test('is the mean loss per token of all batches, whatever their size, without dropout', async () => {
     const { loss } = smallModel(await reference());
-    const [small, large] = await Promise.all([2, 12].map(async (batchSize) => evaluateLoss(batchesOf(examples, { batchSize, seed: 0, shuffle: false }), loss)));
+    const [small, large] = await Promise.all(
+      [2, 12].map(async (batchSize) => evaluateLoss(batchesOf(examples, { batchSize, seed: 0, shuffle: false }), loss)),
+    );
     expect(small!.tokens).toBe(11);
     expect(Math.abs(small!.loss - large!.loss)).toBeLessThan(1e-14);
   });
@@ -212,7 +232,17 @@ describe('evaluation', () => {
       runs.push(await valuesIn(params));
     }
     expect(runs[1]).toEqual(runs[0]);
-    expect(told.map((event) => `${event.type} ${event.step}`)).toEqual(['step 1', 'step 2', 'eval 2', 'step 3', 'step 4', 'eval 4', 'step 5', 'eval 5', 'done 5']);
+    expect(told.map((event) => `${event.type} ${event.step}`)).toEqual([
+      'step 1',
+      'step 2',
+      'eval 2',
+      'step 3',
+      'step 4',
+      'eval 4',
+      'step 5',
+      'eval 5',
+      'done 5',
+    ]);
     expect(told.filter((event) => event.type === 'eval').every(({ tokens }) => tokens === 11)).toBe(true);
   });
 
@@ -230,7 +260,9 @@ describe('evaluation', () => {
 
   test('of data without a trained token is refused', async () => {
     const { loss } = smallModel(await reference());
-    await expect(evaluateLoss(batchesOf([[1, -1]] as const, { batchSize: 1, seed: 0 }), loss)).rejects.toThrow(expect.objectContaining({ code: 'CORE_ARGUMENT' }));
+    await expect(evaluateLoss(batchesOf([[1, -1]] as const, { batchSize: 1, seed: 0 }), loss)).rejects.toThrow(
+      expect.objectContaining({ code: 'CORE_ARGUMENT' }),
+    );
   });
 });
 
@@ -255,7 +287,13 @@ describe('what goes wrong', () => {
       store,
       saveEvery: 1,
     });
-    await expect(trainer.run()).rejects.toThrow(expect.objectContaining({ code: 'CORE_NOT_FINITE', message: expect.stringContaining('step 3') as string, value: NaN }));
+    await expect(trainer.run()).rejects.toThrow(
+      expect.objectContaining({
+        code: 'CORE_NOT_FINITE',
+        message: expect.stringContaining('step 3') as string,
+        value: NaN,
+      }),
+    );
     expect([...store.states.keys()]).toEqual(['checkpoint-1', 'checkpoint-2']);
     expect(backend.memory().liveBytes).toBe(before);
   });
@@ -274,7 +312,12 @@ describe('what goes wrong', () => {
       maxGradNorm: 1,
     });
     // Squares of gradients beyond 1e154 overflow.
-    await expect(trainer.run()).rejects.toThrow(expect.objectContaining({ code: 'CORE_NOT_FINITE', message: expect.stringContaining("gradient's norm") as string }));
+    await expect(trainer.run()).rejects.toThrow(
+      expect.objectContaining({
+        code: 'CORE_NOT_FINITE',
+        message: expect.stringContaining("gradient's norm") as string,
+      }),
+    );
   });
 
   test('an error in the loss leaves no memory behind', async () => {
@@ -300,8 +343,21 @@ describe('what goes wrong', () => {
 
   test('a step without a trained token is refused', async () => {
     const { params, loss } = smallModel(await reference());
-    const data = batchesOf([[1, -1], [2, -1]] as const, { batchSize: 1, seed: 0 });
-    const trainer = new Trainer({ optimizer: new Sgd([{ params }], { learningRate: 0.1 }), schedule: () => 0.1, loss, data, steps: 1, accumulation: 2 });
+    const data = batchesOf(
+      [
+        [1, -1],
+        [2, -1],
+      ] as const,
+      { batchSize: 1, seed: 0 },
+    );
+    const trainer = new Trainer({
+      optimizer: new Sgd([{ params }], { learningRate: 0.1 }),
+      schedule: () => 0.1,
+      loss,
+      data,
+      steps: 1,
+      accumulation: 2,
+    });
     await expect(trainer.run()).rejects.toThrow(/step 1: no token of batches 0 to 1 of epoch 0/);
   });
 
@@ -314,7 +370,9 @@ describe('what goes wrong', () => {
     ['data.batchesPerEpoch', { data: { batchesPerEpoch: 0, batch: () => [] } }],
   ])('a wrong %s is refused', async (name, options) => {
     const backend = await reference();
-    expect(() => smallTrainer(backend, options)).toThrow(expect.objectContaining({ code: 'CORE_ARGUMENT', message: expect.stringContaining(name) as string }));
+    expect(() => smallTrainer(backend, options)).toThrow(
+      expect.objectContaining({ code: 'CORE_ARGUMENT', message: expect.stringContaining(name) as string }),
+    );
   });
 });
 
@@ -322,7 +380,8 @@ describe('batches', () => {
   test('each epoch goes through everything once, in an order that seed and epoch decide', async () => {
     const source = batchesOf(examples, { batchSize: 4, seed: 3 });
     expect(source.batchesPerEpoch).toBe(3);
-    const epoch = async (number: number): Promise<unknown[]> => (await Promise.all([0, 1, 2].map(async (index) => source.batch(number, index)))).flat();
+    const epoch = async (number: number): Promise<unknown[]> =>
+      (await Promise.all([0, 1, 2].map(async (index) => source.batch(number, index)))).flat();
     const [first, second] = [await epoch(0), await epoch(1)];
     expect(first).not.toEqual(second);
     expect(new Set(first)).toEqual(new Set(examples));
@@ -368,6 +427,8 @@ test('frozen means free: training one layer makes no product and keeps no gradie
   const { byKernel } = backend.counts();
   // hidden and head forward, head's gradient: not the one toward its input, for nothing below is trained.
   expect(byKernel.get('matmul')).toBe(3);
-  for (const kernel of ['rmsNormBackward', 'rmsNormWeightBackward', 'scatterAdd'] as const) expect(byKernel.get(kernel)).toBeUndefined();
+  for (const kernel of ['rmsNormBackward', 'rmsNormWeightBackward', 'scatterAdd'] as const) {
+    expect(byKernel.get(kernel)).toBeUndefined();
+  }
   expect(byKernel.get('adamw')).toBe(1);
 });
