@@ -1,4 +1,5 @@
 /** Models in the cache. Beside each lies a note of what it was when verified, so that it is not read whole each time. */
+import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { sha256OfFile } from './checksum.ts';
@@ -55,7 +56,7 @@ async function readNote(path: string): Promise<Note | undefined> {
 async function writeNote(path: string, sha256: string): Promise<void> {
   const { size, mtimeMs } = await stat(path);
   const note: Note = { bytes: size, sha256, modified: mtimeMs };
-  const temporary = `${noteOf(path)}.${process.pid}`;
+  const temporary = `${noteOf(path)}.${randomUUID()}`;
   await writeFile(temporary, `${JSON.stringify(note)}\n`);
   await rename(temporary, noteOf(path));
 }

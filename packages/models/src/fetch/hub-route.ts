@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { downloadFile, fileDownloadInfo } from '@huggingface/hub';
 import { resumeDownload } from './resumable-download.ts';
@@ -11,6 +12,8 @@ export interface HubOptions {
   /** How long a connection may take to answer. Default 8,000. */
   readonly answerMilliseconds?: number;
 }
+
+const NO_PARTS = 'the server does not serve parts of files';
 
 /** The Hugging Face hub, by ranges, so that an interrupted download goes on where it stopped. */
 export function hubRoute({
@@ -44,13 +47,23 @@ export function hubRoute({
       const blob = await downloadFile({ ...place, downloadInfo: info, xet: false });
       if (blob === null) throw new Error(`${file.hub.repo} has no file ${file.hub.path}`);
       const path = join(partFolder, `${tag.replaceAll(/[^\w.-]/g, '_').slice(0, 64)}.part`);
-      await resumeDownload(
-        path,
-        info.size,
-        (offset) => (offset === 0 ? blob : blob.slice(offset)).stream(),
-        (received) => report(received, info.size),
-        { signal },
-      );
+      const download = (): Promise<void> =>
+        resumeDownload(
+          path,
+          info.size,
+          (offset) => (offset === 0 ? blob : blob.slice(offset)).stream(),
+          (received) => report(received, info.size),
+          { signal },
+        );
+      try {
+        await download();
+      } catch (error) {
+        // The hub's library passes failures of a request on as bare strings.
+        if (error !== NO_PARTS) throw error;
+        // Then from the beginning.
+        await rm(path, { force: true });
+        await download();
+      }
       return { path, bytes: info.size, sha256 };
     },
   };
@@ -70,7 +83,7 @@ function answeringSoon(milliseconds: number, signal: AbortSignal | undefined): t
       const range = new Headers(init?.headers).get('range');
       if (range !== null && !range.startsWith('bytes=0-') && response.status === 200) {
         await response.body?.cancel();
-        throw new Error('the server does not serve parts of files');
+        throw new Error(NO_PARTS);
       }
       return response;
     } finally {

@@ -39,17 +39,17 @@ export interface FailedRoute {
 }
 
 /**
- * The file of a model: a path to one, a known model's name (`names`: the embedded one), or `owner/repo/file.gguf` on the Hugging Face hub. What is
- * not on this machine yet is fetched into the cache: resumed where an earlier attempt stopped, checked by its SHA-256
- * where that is known, and put in place by a rename.
+ * The file of a model: a path to one, a known model's name (`names`: the embedded one), or `owner/repo/file.gguf` on
+ * the Hugging Face hub. What is not on this machine yet is fetched into the cache: resumed where an earlier attempt
+ * stopped, checked by its SHA-256 where that is known, and put in place by a rename.
  * @throws ModelsError MODELS_MODEL_NOT_FOUND for a name that stands for nothing; MODELS_DOWNLOAD, whose `value` is a
  * `FailedRoute[]` and whose message lists every route with its reason and what to do.
  */
 export async function resolveModel(nameOrPath: string, options: ResolveModelOptions = {}): Promise<ResolvedModel> {
   const local = await stat(nameOrPath).catch(() => undefined);
   if (local?.isFile()) return { path: nameOrPath, source: 'file' };
-  if (nameOrPath.toLowerCase() === EMBEDDED_MODEL_NAME)
-    return { path: fileURLToPath(embeddedModelUrl), source: 'embedded' };
+  const isEmbedded = nameOrPath.toLowerCase() === EMBEDDED_MODEL_NAME;
+  if (isEmbedded) return { path: fileURLToPath(embeddedModelUrl), source: 'embedded' };
   const file = wantedFile(nameOrPath);
   if (file === undefined) throw notFound(nameOrPath, local?.isDirectory() === true);
   const { cacheDir = cacheFolder(), offline = false } = options;
