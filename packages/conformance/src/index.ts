@@ -12,6 +12,7 @@ export { ConformanceError } from './conformance-error.ts';
 export type { ConformanceErrorCode } from './conformance-error.ts';
 export { countingBackend } from './counting-backend.ts';
 export type { CountedKernel, CountingBackend, Counts, KernelCall } from './counting-backend.ts';
+export { opsConformance } from './ops/ops-conformance.ts';
 export { reference } from './reference/reference.ts';
 export type { ReferenceOptions } from './reference/reference.ts';
 export type { Runner } from './runner.ts';
