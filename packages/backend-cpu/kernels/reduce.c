@@ -62,7 +62,15 @@ INLINE void reduce_columns(worker *w, isize op, float *y, const float *x, isize 
     for (isize unit = begin; unit < end; unit++) {
       isize o = unit / blocks, first = unit % blocks * 64, last = first + 64 < inner ? first + 64 : inner;
       const float *p = x + o * axis * inner;
-      for (isize i = first; i < last; i += 16) {
+      isize i = first;
+      for (; i + 64 <= last; i += 64) {
+        f32x16 lanes[4] = {set16(identity(op)), set16(identity(op)), set16(identity(op)), set16(identity(op))};
+        for (isize k = 0; k < axis; k++)
+          for (isize part = 0; part < 4; part++)
+            lanes[part] = join16(op, lanes[part], load16(p + k * inner + i + part * 16));
+        for (isize part = 0; part < 4; part++) store16(y + o * inner + i + part * 16, lanes[part]);
+      }
+      for (; i < last; i += 16) {
         isize n = last - i < 16 ? last - i : 16;
         f32x16 lanes = set16(identity(op));
         for (isize k = 0; k < axis; k++) lanes = join16(op, lanes, load16_first(p + k * inner + i, n, 0.0f));

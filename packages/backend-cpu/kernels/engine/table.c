@@ -2,7 +2,7 @@
 #include "../opcodes.h"
 #include "team.h"
 
-#define DECLARE(name, arguments) __attribute__((weak)) KERNEL(name);
+#define DECLARE(name, arguments) KERNEL(name);
 #define ENTRY(name, arguments) ISA(k_##name),
 
 KERNELS(DECLARE)
