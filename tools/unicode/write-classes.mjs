@@ -2,14 +2,16 @@
 // The tables are frozen at Unicode 15.1, llama.cpp's, so run it on a Node that has it: npx -p node@20.18.0 node tools/unicode/write-classes.mjs
 import { writeFileSync } from 'node:fs';
 
-const version = process.versions.unicode;
+const version = process.versions.unicode ?? 'none';
 if (!version.startsWith('15.1')) {
   console.error(`This Node knows Unicode ${version}; the tables are Unicode 15.1's. Node 20.18.0 has them.`);
   process.exit(2);
 }
 
+/** @param {string} property @returns {string[]} the ranges of code points with it, as a class writes them */
 function ranges(property) {
   const isIn = new RegExp(`^\\p{${property}}$`, 'u');
+  /** @type {string[]} */
   const found = [];
   let start = -1;
   for (let point = 0; point <= 0x110000; point++) {
@@ -23,16 +25,18 @@ function ranges(property) {
   return found;
 }
 
+/** @param {number} point */
 function escape(point) {
   if (point < 0x100) return `\\x${point.toString(16).padStart(2, '0')}`;
   if (point < 0x10000) return `\\u${point.toString(16).padStart(4, '0')}`;
   return `\\u{${point.toString(16)}}`;
 }
 
+/** @param {string} comment @param {string} name @param {string[]} parts */
 function constant(comment, name, parts) {
   const lines = [''];
   for (const part of parts) {
-    if (lines.at(-1).length + part.length > 140) lines.push('');
+    if (/** @type {string} */ (lines.at(-1)).length + part.length > 140) lines.push('');
     lines[lines.length - 1] += part;
   }
   return `/** ${comment} */\nexport const ${name}: string =\n${lines.map((line) => `  String.raw\`${line}\``).join(' +\n')};\n`;

@@ -4,16 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chatTemplateFromGguf } from '../src/chat/index.ts';
-import {
-  IGNORED_TARGET,
-  exampleOrder,
-  examplesOfStep,
-  makeBatch,
-  readJsonLines,
-  stepsPerEpoch,
-  tokenizeExample,
-  tokenizeRecords,
-} from '../src/data/index.ts';
+import { IGNORED_TARGET, makeBatch, readJsonLines, tokenizeExample, tokenizeRecords } from '../src/data/index.ts';
 import type { DataRecord, NumberedRecord, TokenizeRecordsOptions } from '../src/data/index.ts';
 import { tokenizerFromGguf } from '../src/tokenizer/index.ts';
 import { smallMetadata } from './small-tokenizer.ts';
@@ -249,53 +240,5 @@ describe('batches', () => {
         expect(batch.targetCount).toBe(expected.length);
       }),
     );
-  });
-});
-
-describe('the order of examples', () => {
-  const sorted = (order: Int32Array): number[] => [...order].sort((a, b) => a - b);
-
-  it('is a permutation that seed and epoch decide', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 200 }), fc.nat(), fc.nat(50), (count, seed, epoch) => {
-        const order = exampleOrder(epoch, { count, seed });
-        expect(sorted(order)).toEqual(Array.from({ length: count }, (_, i) => i));
-        expect(exampleOrder(epoch, { count, seed })).toEqual(order);
-      }),
-    );
-    const orders = [
-      exampleOrder(0, { count: 100, seed: 1 }),
-      exampleOrder(1, { count: 100, seed: 1 }),
-      exampleOrder(0, { count: 100, seed: 2 }),
-    ];
-    expect(new Set(orders.map((order) => order.join())).size).toBe(3);
-  });
-
-  it('puts each example in each place equally often', () => {
-    // 6,000 epochs of 4: 16 counts, each Binomial(6000, 1/4): mean 1500, standard deviation 33.5; six of them are 201.
-    const counts = new Map<string, number>();
-    for (let epoch = 0; epoch < 6000; epoch++) {
-      exampleOrder(epoch, { count: 4, seed: 3 }).forEach((example, place) => {
-        const key = `${example} at ${place}`;
-        counts.set(key, (counts.get(key) ?? 0) + 1);
-      });
-    }
-    expect(counts.size).toBe(16);
-    for (const count of counts.values()) expect(Math.abs(count - 1500)).toBeLessThan(201);
-  });
-
-  it('is as it stands without shuffling', () => {
-    expect([...exampleOrder(3, { count: 4, seed: 1, shuffle: false })]).toEqual([0, 1, 2, 3]);
-  });
-
-  it('goes through all examples once in every epoch, the last step with what is left', () => {
-    const options = { count: 7, batchSize: 3, seed: 5 };
-    const steps = stepsPerEpoch(7, 3);
-    expect(steps).toBe(3);
-    for (const epoch of [0, 1, 4]) {
-      const batches = Array.from({ length: steps }, (_, i) => [...examplesOfStep(epoch * steps + i, options)]);
-      expect(batches.map((batch) => batch.length)).toEqual([3, 3, 1]);
-      expect(batches.flat()).toEqual([...exampleOrder(epoch, options)]);
-    }
   });
 });

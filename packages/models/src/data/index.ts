@@ -1,7 +1,5 @@
 export { IGNORED_TARGET, makeBatch } from './batch.ts';
 export type { Batch } from './batch.ts';
-export { exampleOrder, examplesOfStep, stepsPerEpoch } from './example-order.ts';
-export type { OrderOptions } from './example-order.ts';
 export { readJsonLines } from './read-json-lines.ts';
 export type { NumberedRecord } from './read-json-lines.ts';
 export type { ChatRecord, CompletionRecord, DataRecord, TextRecord } from './record.ts';
