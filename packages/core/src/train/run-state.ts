@@ -111,6 +111,11 @@ function fail(message: string, value: unknown): never {
   throw new CoreError('CORE_STATE', `${message}; the checkpoint is damaged or of another version`, { value });
 }
 
+/** A value as it comes back from a file: what JSON cannot hold (undefined, -0, Infinity) is no difference then. */
+export function asSaved(value: { readonly [key: string]: Json }): Json {
+  return JSON.parse(JSON.stringify(value)) as Json;
+}
+
 /**
  * Throws at the first difference between two configurations.
  * @throws CoreError CORE_STATE with the path and both values.

@@ -11,7 +11,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { BatchSource, DataCursor } from './batches.ts';
 import type { TrainEvent } from './events.ts';
 import { evaluateLoss } from './loss.ts';
-import { requireSameJson, RUN_STATE_VERSION, type Json, type RunState, type RunStore } from './run-state.ts';
+import { asSaved, requireSameJson, RUN_STATE_VERSION, type Json, type RunState, type RunStore } from './run-state.ts';
 import type { TrainerOptions, TrainResult } from './trainer-options.ts';
 
 /** A step that was enqueued and whose numbers are not read yet. */
@@ -118,10 +118,10 @@ export class Trainer<Batch> {
   restore({ manifest, parameters, moments }: RunState): void {
     const { optimizer, configuration = {}, mayDiffer = [], data } = this.#options;
     requireSameJson(manifest.optimizer.kind, optimizer.kind, 'the optimizer');
-    requireSameJson(manifest.optimizer.settings, optimizer.settings, `${optimizer.kind}'s settings`);
+    requireSameJson(asSaved(manifest.optimizer.settings), asSaved(optimizer.settings), `${optimizer.kind}'s settings`);
     requireSameJson(manifest.seed, this.#seed, 'the seed');
     const compared = (json: { readonly [key: string]: Json }): Json =>
-      Object.fromEntries(Object.entries(json).filter(([key]) => !mayDiffer.includes(key)));
+      asSaved(Object.fromEntries(Object.entries(json).filter(([key]) => !mayDiffer.includes(key))));
     requireSameJson(compared(manifest.configuration), compared(configuration), 'configuration');
     if (manifest.cursor.index >= data.batchesPerEpoch) {
       throw new CoreError(

@@ -99,6 +99,15 @@ describe('a checkpoint that does not fit is refused, and nothing is changed', ()
       mayDiffer: ['steps'],
     });
 
+  test('what JSON cannot hold makes no difference', async () => {
+    const configuration = { limit: Infinity, zero: -0, absent: undefined as unknown as null };
+    const store = memoryStore();
+    await smallTrainer(await reference(), { steps: 1, store, configuration }).trainer.run();
+    const { trainer } = smallTrainer(await reference(), { steps: 1, configuration });
+    trainer.restore(await store.read('checkpoint-1'));
+    expect(trainer.step).toBe(1);
+  });
+
   test('fields that may differ may', async () => {
     const { trainer } = await fresh();
     trainer.restore(await saved());
