@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packAll } from '../../scripts/check/pack.mjs';
 import { publishedPackages } from '../../scripts/check/packages.mjs';
+import { npmCommand } from '../../scripts/setup/npm.mjs';
 import { allPages, root } from './pages.ts';
 import { run, runTypeScript } from './run.ts';
 
@@ -25,14 +26,9 @@ beforeAll(async () => {
   const files = await packAll(tarballs);
   expect(files).toHaveLength(names.length);
   await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-  const install = await run(
-    'npm',
-    ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', ...files],
-    {
-      cwd: project,
-      timeout: 300_000,
-    },
-  );
+  const [npm, ...npmArgs] = npmCommand();
+  const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+  const install = await run(npm, [...npmArgs, 'install', ...flags, ...files], { cwd: project, timeout: 300_000 });
   expect(install, install.stderr).toMatchObject({ code: 0 });
 }, 600_000);
 
@@ -57,10 +53,9 @@ describe('the packed packages', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('Usage: lowrank') });
   });
 
-  const examples = allPages().flatMap(({ folder, examples: found }) =>
-    found.map((example) => ({ folder, ...example })),
-  );
-  it.each(examples)('run the example of $folder, line $line', { timeout: 300_000 }, async ({ code, output }) => {
+  const readme = allPages().filter(({ folder }) => folder === '.');
+  const examples = readme.flatMap((page) => page.examples);
+  it.each(examples)("run the README's example in line $line", { timeout: 300_000 }, async ({ code, output }) => {
     const { stderr, ...result } = await runTypeScript(code, project);
     expect(result, stderr).toEqual({ code: 0, stdout: output?.trim() ?? result.stdout });
   });

@@ -3,18 +3,19 @@ import { basename, dirname, join } from 'node:path';
 import { collect } from './stage.mjs';
 
 /**
- * npm's own program, to be started by Node: the one that started us (a machine may have no other way to it), else the
- * one that came with this Node. Undefined where there is neither.
+ * How to start npm: by Node from its own program, the one that started us or else the one that came with this Node, for
+ * on Windows its command is no program; by its command where neither is there.
  *
- * @returns {string | undefined}
+ * @returns {[file: string, ...args: string[]]}
  */
-export function npmProgram() {
+export function npmCommand() {
   const started = process.env['npm_execpath'] ?? '';
-  if (/^npm-cli\.[cm]?js$/.test(basename(started))) return started;
+  if (/^npm-cli\.[cm]?js$/.test(basename(started))) return [process.execPath, started];
   const home = dirname(process.execPath);
-  return [join(home, '..', 'lib'), home]
+  const own = [join(home, '..', 'lib'), home]
     .map((folder) => join(folder, 'node_modules', 'npm', 'bin', 'npm-cli.js'))
     .find((file) => existsSync(file));
+  return own === undefined ? ['npm'] : [process.execPath, own];
 }
 
 /**
@@ -23,6 +24,6 @@ export function npmProgram() {
  * @param {string[]} args
  */
 export function npm(args) {
-  const program = npmProgram();
-  return program === undefined ? collect('npm', args) : collect(process.execPath, [program, ...args]);
+  const [file, ...first] = npmCommand();
+  return collect(file, [...first, ...args]);
 }
