@@ -72,6 +72,6 @@ export async function findModel(name: string, reporter: Reporter): Promise<strin
       ),
   });
   reporter.settle();
-  if (resolved.source !== 'file' && resolved.source !== 'cache') reporter.note(`fetched ${name} from ${resolved.source}`);
+  if (!['file', 'embedded', 'cache'].includes(resolved.source)) reporter.note(`fetched ${name} from ${resolved.source}`);
   return resolved.path;
 }

@@ -1,4 +1,4 @@
-import { access, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { parameterCounts, type InjectedAdapter } from '@lowrank/core';
 import { checkExportable, FileRunStore, fineTune, loadAdapterGguf, writeAdapterGguf } from '@lowrank/models';
@@ -151,10 +151,8 @@ async function train(options: ReadyOptions): Promise<void> {
 /** Where the run's checkpoints go. */
 async function runFolder({ output, resume, overwrite }: ReadyOptions): Promise<string> {
   const folder = `${output}.run`;
-  const there = await access(folder).then(
-    () => true,
-    () => false,
-  );
+  // A run that was killed before its first checkpoint left nothing to go on from.
+  const there = (await new FileRunStore(folder).latest()) !== undefined;
   if (there && resume !== true && overwrite !== true) {
     throw new CliError('CLI_OUTPUT', `${folder} holds checkpoints of an earlier run; go on with --resume, begin anew with --overwrite, or give another --output`, { value: folder });
   }
