@@ -1,4 +1,16 @@
-import { AdapterSlot, configError, hostWeight, inference, keep, setupContext, type AdapterState, type Backend, type ForwardPass, type Site, type Tensor } from '@lowrank/core';
+import {
+  AdapterSlot,
+  configError,
+  hostWeight,
+  inference,
+  keep,
+  setupContext,
+  type AdapterState,
+  type Backend,
+  type ForwardPass,
+  type Site,
+  type Tensor,
+} from '@lowrank/core';
 import { loraScale, parseLoraConfig, type LoraConfig } from './config.ts';
 import { loraAdapter } from './lora-adapter.ts';
 import type { LoraLayerOptions } from './wrap.ts';
@@ -78,12 +90,22 @@ export async function buildLora(backend: Backend, options: BuildOptions): Promis
   const config = { ...parseLoraConfig(rest), targetModules: [name] };
   const site: Site = { kind, path: name, inFeatures, outFeatures };
   const shared = new Map<string, unknown>();
-  const state = await loraAdapter.setup(site, absent(site), config, setupContext(backend, site, loraAdapter.type, seed, shared));
-  return new StandaloneLora(new AdapterSlot(name, site, { adapter: loraAdapter, config }, trainable(state), shared), config);
+  const state = await loraAdapter.setup(
+    site,
+    absent(site),
+    config,
+    setupContext(backend, site, loraAdapter.type, seed, shared),
+  );
+  return new StandaloneLora(
+    new AdapterSlot(name, site, { adapter: loraAdapter, config }, trainable(state), shared),
+    config,
+  );
 }
 
 function checkSize(path: string, size: number): void {
-  if (!Number.isSafeInteger(size) || size < 1) throw configError('lora', path, size, `${path} is ${String(size)}; give a whole number of 1 or more`);
+  if (!Number.isSafeInteger(size) || size < 1) {
+    throw configError('lora', path, size, `${path} is ${String(size)}; give a whole number of 1 or more`);
+  }
 }
 
 /** LoRA starts without looking at the weight. */

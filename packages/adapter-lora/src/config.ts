@@ -31,7 +31,11 @@ const maxRank = 65536;
 const fields = {
   rank: wholeNumber(8, 1, maxRank),
   // GGUF stores alpha as f32 and takes 0 for "no scaling": what would become 0 or infinite there is refused here.
-  alpha: finiteNumber(8, 'a finite number above 0', (alpha) => Math.fround(alpha) > 0 && Number.isFinite(Math.fround(alpha))),
+  alpha: finiteNumber(
+    8,
+    'a finite number above 0',
+    (alpha) => Math.fround(alpha) > 0 && Number.isFinite(Math.fround(alpha)),
+  ),
   dropout: finiteNumber(0, 'a probability from 0 to below 1', (probability) => probability >= 0 && probability < 1),
   useRslora: flag(false),
   init: oneOf('kaiming', ['kaiming', 'gaussian', 'orthogonal']),

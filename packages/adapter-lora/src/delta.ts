@@ -18,19 +18,28 @@ export interface LoraPair {
  */
 export function loraDelta(x: Tensor, { A, B, scale = 1 }: LoraPair): Tensor {
   if (A.shape.length !== 2 || B.shape.length !== 2 || A.shape[0] !== B.shape[1]) {
-    throw new CoreError('CORE_SHAPE', `lora.delta: A is [rank, in] and B [out, rank], not [${A.shape.join(', ')}] and [${B.shape.join(', ')}]`, {
-      value: [A.shape, B.shape],
-    });
+    throw new CoreError(
+      'CORE_SHAPE',
+      `lora.delta: A is [rank, in] and B [out, rank], not [${A.shape.join(', ')}] and [${B.shape.join(', ')}]`,
+      {
+        value: [A.shape, B.shape],
+      },
+    );
   }
   const [inner, leading] = x.dtype === 'i32' ? [lookUp(x, A), x.shape] : [project(x, A), x.shape.slice(0, -1)];
-  return reshape(matmul(scale === 1 ? inner : scaleBy(inner, scale), B, { transposeB: true }), [...leading, B.shape[0]!]);
+  return reshape(matmul(scale === 1 ? inner : scaleBy(inner, scale), B, { transposeB: true }), [
+    ...leading,
+    B.shape[0]!,
+  ]);
 }
 
 /** A x: [rows, rank]. */
 function project(x: Tensor, A: Tensor): Tensor {
   const inFeatures = A.shape[1]!;
   if (x.shape.at(-1) !== inFeatures) {
-    throw new CoreError('CORE_SHAPE', `lora.delta: A takes [..., ${inFeatures}], not [${x.shape.join(', ')}]`, { value: x.shape });
+    throw new CoreError('CORE_SHAPE', `lora.delta: A takes [..., ${inFeatures}], not [${x.shape.join(', ')}]`, {
+      value: x.shape,
+    });
   }
   const rows = inFeatures === 0 ? 0 : x.size / inFeatures;
   return matmul(reshape(x, [rows, inFeatures]), A, { transposeB: true });

@@ -15,7 +15,10 @@ export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported:
     return {
       alpha: config.alpha,
       a: f32(Float32Array.from(a), [config.rank, site.inFeatures]),
-      b: f32(Float32Array.from(b, (value) => value * factor), [site.outFeatures, config.rank]),
+      b: f32(
+        Float32Array.from(b, (value) => value * factor),
+        [site.outFeatures, config.rank],
+      ),
     };
   },
 
@@ -25,7 +28,10 @@ export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported:
     checkShape(b, [site.outFeatures, rank], `${site.path}.lora_b`);
     // llama.cpp takes alpha 0 for "no scaling": scale 1.
     const config = parseLoraConfig({ rank, alpha: alpha === 0 ? rank : alpha, targetModules: [site.path] });
-    return { state: { params: { A: f32(decodeArray(a), a.shape), B: f32(decodeArray(b), b.shape) }, buffers: {} }, config };
+    return {
+      state: { params: { A: f32(decodeArray(a), a.shape), B: f32(decodeArray(b), b.shape) }, buffers: {} },
+      config,
+    };
   },
 };
 
@@ -36,7 +42,10 @@ function f32(data: Float32Array, shape: readonly number[]): HostArray {
 function checkShape(array: HostArray, [rows, columns]: readonly [number, number], path: string): void {
   const { shape } = array;
   if (shape.length !== 2 || shape[0] !== rows || shape[1] !== columns) {
-    throw new AdapterError('ADAPTER_STATE', `lora: the tensor ${path} is [${shape.join(', ')}]; [${rows}, ${columns}] is needed`, { path, value: shape });
+    throw new AdapterError(
+      'ADAPTER_STATE',
+      `lora: the tensor ${path} is [${shape.join(', ')}]; [${rows}, ${columns}] is needed`,
+      { path, value: shape },
+    );
   }
 }
-

@@ -22,6 +22,9 @@ export interface Lora {
 
 /** LoRA (Hu et al. 2021, arXiv 2106.09685) and rsLoRA (Kalajdzievski 2023, arXiv 2312.03732). */
 export const lora: Lora = /* @__PURE__ */ Object.assign(
-  (options?: LoraOptions): ConfiguredAdapter<LoraConfig> => ({ adapter: loraAdapter, config: parseLoraConfig(options) }),
+  (options?: LoraOptions): ConfiguredAdapter<LoraConfig> => ({
+    adapter: loraAdapter,
+    config: parseLoraConfig(options),
+  }),
   { wrap: wrapLora, build: buildLora, delta: loraDelta },
 );

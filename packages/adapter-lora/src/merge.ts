@@ -5,7 +5,12 @@ import { loraScale, type LoraConfig } from './config.ts';
  * W + s B A, summed in float64 and rounded once to f32; an embedding's table becomes W + s (B A)^T.
  * @param original [out, in]; an embedding's [vocabulary, dimension].
  */
-export async function mergeLora(original: HostWeight, state: HostState, config: LoraConfig, site: Site): Promise<HostWeight> {
+export async function mergeLora(
+  original: HostWeight,
+  state: HostState,
+  config: LoraConfig,
+  site: Site,
+): Promise<HostWeight> {
   const [rows, columns] = original.shape;
   const { rank } = config;
   const embedding = site.kind === 'embedding';
@@ -30,7 +35,11 @@ export async function mergeLora(original: HostWeight, state: HostState, config: 
 }
 
 /** A [rank, in] and B [out, rank] of a state, checked. */
-export function pairOf(state: HostState, config: LoraConfig, site: Site): { a: ArrayLike<number>; b: ArrayLike<number> } {
+export function pairOf(
+  state: HostState,
+  config: LoraConfig,
+  site: Site,
+): { a: ArrayLike<number>; b: ArrayLike<number> } {
   const { rank } = config;
   return {
     a: matrix(state.params['A'], [rank, site.inFeatures], `${site.path}.A`),
@@ -40,8 +49,18 @@ export function pairOf(state: HostState, config: LoraConfig, site: Site): { a: A
 
 function matrix(array: HostArray | undefined, shape: readonly [number, number], path: string): ArrayLike<number> {
   const found = array === undefined ? 'absent' : `${array.format} [${array.shape.join(', ')}]`;
-  if (array === undefined || array.format !== 'f32' || array.shape.length !== 2 || array.shape[0] !== shape[0] || array.shape[1] !== shape[1]) {
-    throw new AdapterError('ADAPTER_STATE', `lora: the tensor ${path} is ${found}; f32 [${shape.join(', ')}] is needed`, { path, value: array?.shape });
+  if (
+    array === undefined ||
+    array.format !== 'f32' ||
+    array.shape.length !== 2 ||
+    array.shape[0] !== shape[0] ||
+    array.shape[1] !== shape[1]
+  ) {
+    throw new AdapterError(
+      'ADAPTER_STATE',
+      `lora: the tensor ${path} is ${found}; f32 [${shape.join(', ')}] is needed`,
+      { path, value: array?.shape },
+    );
   }
   return array.data;
 }

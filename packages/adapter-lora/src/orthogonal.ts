@@ -9,7 +9,12 @@ const gain = 0.1;
  * A = (N_in Q[0::2])^T / 10 and B = N_out Q[1::2] / 10, with N_in [in, rank / 2] and N_out [out, rank / 2] from N(0, 1).
  * Computed in float64 and rounded once, so B A is 0 up to float32 rounding.
  */
-export function orthogonalPair(inFeatures: number, outFeatures: number, rank: number, random: (purpose: string) => RandomStream): InitialPair {
+export function orthogonalPair(
+  inFeatures: number,
+  outFeatures: number,
+  rank: number,
+  random: (purpose: string) => RandomStream,
+): InitialPair {
   const half = rank / 2;
   const q = orthogonalMatrix(random('Q').normal(rank * rank), rank);
   const normalIn = random('A').normal(inFeatures * half);
@@ -24,7 +29,15 @@ export function orthogonalPair(inFeatures: number, outFeatures: number, rank: nu
 }
 
 /** sum over j of values[start + j] Q[2j + parity, k]. */
-function mix(values: Float32Array, start: number, q: Float64Array, parity: 0 | 1, k: number, half: number, rank: number): number {
+function mix(
+  values: Float32Array,
+  start: number,
+  q: Float64Array,
+  parity: 0 | 1,
+  k: number,
+  half: number,
+  rank: number,
+): number {
   let sum = 0;
   for (let j = 0; j < half; j++) sum += values[start + j]! * q[(2 * j + parity) * rank + k]!;
   return sum;
@@ -38,7 +51,9 @@ export function orthogonalMatrix(values: Float32Array, n: number): Float64Array 
   const q = Float64Array.from(values);
   for (let column = 0; column < n; column++) {
     for (let pass = 0; pass < 2; pass++) {
-      for (let earlier = 0; earlier < column; earlier++) addColumn(q, n, column, earlier, -dotColumns(q, n, column, earlier));
+      for (let earlier = 0; earlier < column; earlier++) {
+        addColumn(q, n, column, earlier, -dotColumns(q, n, column, earlier));
+      }
     }
     const norm = Math.sqrt(dotColumns(q, n, column, column));
     for (let row = 0; row < n; row++) q[row * n + column] = q[row * n + column]! / norm;

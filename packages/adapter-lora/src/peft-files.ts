@@ -1,14 +1,20 @@
 import { AdapterError, type AdapterFiles } from '@lowrank/core';
 import { parseLoraConfig, type LoraConfig, type LoraInit } from './config.ts';
 
-const initNames: Readonly<Record<LoraInit, boolean | string>> = { kaiming: true, gaussian: 'gaussian', orthogonal: 'orthogonal' };
+const initNames: Readonly<Record<LoraInit, boolean | string>> = {
+  kaiming: true,
+  gaussian: 'gaussian',
+  orthogonal: 'orthogonal',
+};
 
 /** PEFT's `adapter_config.json` for `peft_type: "LORA"`, and the keys of its tensors. */
 export const peftFiles: Exclude<AdapterFiles<LoraConfig>['peft'], { unsupported: string }> = {
   peftType: 'LORA',
 
   tensorNames: ({ kind }) =>
-    kind === 'embedding' ? { A: 'lora_embedding_A', B: 'lora_embedding_B' } : { A: 'lora_A.weight', B: 'lora_B.weight' },
+    kind === 'embedding'
+      ? { A: 'lora_embedding_A', B: 'lora_embedding_B' }
+      : { A: 'lora_A.weight', B: 'lora_B.weight' },
 
   toConfig: (config) => ({
     peft_type: 'LORA',
@@ -40,30 +46,74 @@ export const peftFiles: Exclude<AdapterFiles<LoraConfig>['peft'], { unsupported:
 };
 
 /** Read by `fromConfig`. */
-const read: ReadonlySet<string> = new Set(['r', 'lora_alpha', 'lora_dropout', 'use_rslora', 'init_lora_weights', 'target_modules', 'exclude_modules']);
+const read: ReadonlySet<string> = new Set([
+  'r',
+  'lora_alpha',
+  'lora_dropout',
+  'use_rslora',
+  'init_lora_weights',
+  'target_modules',
+  'exclude_modules',
+]);
 
 /** Say where a folder comes from and change no number. */
 const about: ReadonlySet<string> = new Set([
-  'peft_type', 'peft_version', 'auto_mapping', 'base_model_name_or_path', 'revision', 'task_type', 'inference_mode',
-  'megatron_core', 'runtime_config', 'layers_pattern', 'qalora_group_size', 'ensure_weight_tying',
+  'peft_type',
+  'peft_version',
+  'auto_mapping',
+  'base_model_name_or_path',
+  'revision',
+  'task_type',
+  'inference_mode',
+  'megatron_core',
+  'runtime_config',
+  'layers_pattern',
+  'qalora_group_size',
+  'ensure_weight_tying',
 ]);
 
 /** Off by these values (as well as by null, an empty list or an empty object); what they switch on is not plain LoRA. */
 const off: Readonly<Record<string, unknown>> = {
-  fan_in_fan_out: false, bias: 'none', modules_to_save: null, layers_to_transform: null, rank_pattern: null, alpha_pattern: null,
-  megatron_config: null, trainable_token_indices: null, loftq_config: null, eva_config: null, corda_config: null,
-  lora_ga_config: null, use_dora: false, velora_config: null, alora_invocation_tokens: null, use_qalora: false,
-  monteclora_config: null, layer_replication: null, lora_bias: false, target_parameters: null, use_bdlora: null,
-  arrow_config: null, kasa_config: null,
+  fan_in_fan_out: false,
+  bias: 'none',
+  modules_to_save: null,
+  layers_to_transform: null,
+  rank_pattern: null,
+  alpha_pattern: null,
+  megatron_config: null,
+  trainable_token_indices: null,
+  loftq_config: null,
+  eva_config: null,
+  corda_config: null,
+  lora_ga_config: null,
+  use_dora: false,
+  velora_config: null,
+  alora_invocation_tokens: null,
+  use_qalora: false,
+  monteclora_config: null,
+  layer_replication: null,
+  lora_bias: false,
+  target_parameters: null,
+  use_bdlora: null,
+  arrow_config: null,
+  kasa_config: null,
 };
 
 function check(key: string, value: unknown): void {
   if (read.has(key) || about.has(key)) return;
   if (!Object.hasOwn(off, key)) {
-    throw new AdapterError('ADAPTER_CONFIG', `lora: '${key}' in adapter_config.json is not an option of PEFT's LoRA that is known here; remove it if it does not matter`, { path: key, value });
+    throw new AdapterError(
+      'ADAPTER_CONFIG',
+      `lora: '${key}' in adapter_config.json is not an option of PEFT's LoRA that is known here; remove it if it does not matter`,
+      { path: key, value },
+    );
   }
   if (value !== off[key] && !isEmpty(value)) {
-    throw new AdapterError('ADAPTER_UNSUPPORTED', `lora: adapter_config.json sets '${key}', which this adapter does not do; merge it with PEFT, or train without it`, { path: key, value });
+    throw new AdapterError(
+      'ADAPTER_UNSUPPORTED',
+      `lora: adapter_config.json sets '${key}', which this adapter does not do; merge it with PEFT, or train without it`,
+      { path: key, value },
+    );
   }
 }
 
@@ -76,8 +126,12 @@ function initOf(value: unknown): LoraInit {
   if (value === undefined || typeof value === 'boolean') return 'kaiming';
   if (value === 'gaussian' || value === 'orthogonal') return value;
   if (value === 'eva' || value === 'mica') return 'kaiming';
-  throw new AdapterError('ADAPTER_UNSUPPORTED', `lora: init_lora_weights is ${JSON.stringify(value)}, which changes the base weights; convert the adapter with PEFT first (path_initial_model_for_weight_conversion)`, {
-    path: 'init_lora_weights',
-    value,
-  });
+  throw new AdapterError(
+    'ADAPTER_UNSUPPORTED',
+    `lora: init_lora_weights is ${JSON.stringify(value)}, which changes the base weights; convert the adapter with PEFT first (path_initial_model_for_weight_conversion)`,
+    {
+      path: 'init_lora_weights',
+      value,
+    },
+  );
 }

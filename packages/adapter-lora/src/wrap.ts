@@ -1,4 +1,14 @@
-import { inference, WrappedLayer, wrapLayer, type Embedding, type ForwardPass, type InjectedAdapter, type Linear, type Tensor, type WrapOptions } from '@lowrank/core';
+import {
+  inference,
+  WrappedLayer,
+  wrapLayer,
+  type Embedding,
+  type ForwardPass,
+  type InjectedAdapter,
+  type Linear,
+  type Tensor,
+  type WrapOptions,
+} from '@lowrank/core';
 import { loraScale, parseLoraConfig, type LoraConfig, type LoraOptions } from './config.ts';
 import { loraAdapter } from './lora-adapter.ts';
 
@@ -38,7 +48,10 @@ export class WrappedLora extends WrappedLayer {
  * Puts LoRA on one layer; its sizes come from there. The layer's own weight is frozen and never changed.
  * @throws AdapterError ADAPTER_CONFIG with the path of the option that is wrong.
  */
-export async function wrapLora(layer: Linear | Embedding, options: LoraLayerOptions & WrapOptions = {}): Promise<WrappedLora> {
+export async function wrapLora(
+  layer: Linear | Embedding,
+  options: LoraLayerOptions & WrapOptions = {},
+): Promise<WrappedLora> {
   const { name, seed, ...rest } = options;
   const config = parseLoraConfig(rest);
   return new WrappedLora(layer, await wrapLayer(layer, { adapter: loraAdapter, config }, { name, seed }), config);

@@ -10,7 +10,15 @@ adapterConformance(
       'rank 8, alpha 16': { config: { alpha: 16 } },
       'rank 1, alpha 3': { config: { rank: 1, alpha: 3 } },
       'rank 6, rsLoRA, gaussian, dropout': {
-        config: { rank: 6, alpha: 12, useRslora: true, dropout: 0.25, init: 'gaussian', targetModules: 'all-linear', excludeModules: ['down_proj'] },
+        config: {
+          rank: 6,
+          alpha: 12,
+          useRslora: true,
+          dropout: 0.25,
+          init: 'gaussian',
+          targetModules: 'all-linear',
+          excludeModules: ['down_proj'],
+        },
       },
       'rank 4, orthogonal': { config: { rank: 4, init: 'orthogonal' }, start: 'rounded' },
     },

@@ -32,7 +32,10 @@ describe('GGUF', () => {
     const wide: Site = { ...site, inFeatures: 32 };
     const values = Float32Array.from({ length: 64 }, (_, i) => i / 64);
     const a = encodeArray(values, [2, 32], 'q8_0');
-    const { state: read, config } = gguf.fromPair({ alpha: 5, a, b: encodeArray(Float32Array.of(1, 2, 3, 4), [2, 2], 'f16') }, wide);
+    const { state: read, config } = gguf.fromPair(
+      { alpha: 5, a, b: encodeArray(Float32Array.of(1, 2, 3, 4), [2, 2], 'f16') },
+      wide,
+    );
     expect(config).toEqual(lora({ rank: 2, alpha: 5, targetModules: [site.path] }).config);
     expect(read.params['B']).toEqual({ format: 'f32', shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) });
     expect(Math.abs(read.params['A']!.data[63]! - 63 / 64)).toBeLessThan(1 / 127);
@@ -47,10 +50,17 @@ describe('GGUF', () => {
     expect(() => gguf.fromPair({ alpha: 1, a: state.params['A']!, b: state.params['A']! }, site)).toThrow(
       expect.objectContaining({ code: 'ADAPTER_STATE', path: 'model.layers.0.self_attn.q_proj.lora_b' }),
     );
-    expect(() => gguf.toPair({ params: { A: state.params['A']! }, buffers: {} }, lora({ rank: 3 }).config, site)).toThrow(
-      expect.objectContaining({ code: 'ADAPTER_STATE', message: 'lora: the tensor model.layers.0.self_attn.q_proj.B is absent; f32 [2, 3] is needed' }),
+    expect(() =>
+      gguf.toPair({ params: { A: state.params['A']! }, buffers: {} }, lora({ rank: 3 }).config, site),
+    ).toThrow(
+      expect.objectContaining({
+        code: 'ADAPTER_STATE',
+        message: 'lora: the tensor model.layers.0.self_attn.q_proj.B is absent; f32 [2, 3] is needed',
+      }),
     );
-    expect(() => gguf.toPair(state, lora({ rank: 2 }).config, site)).toThrow(expect.objectContaining({ code: 'ADAPTER_STATE' }));
+    expect(() => gguf.toPair(state, lora({ rank: 2 }).config, site)).toThrow(
+      expect.objectContaining({ code: 'ADAPTER_STATE' }),
+    );
   });
 });
 
@@ -61,7 +71,12 @@ describe('PEFT', () => {
   });
 
   it('writes adapter_config.json', () => {
-    expect(peft.toConfig(lora({ rank: 4, alpha: 16, dropout: 0.1, useRslora: true, init: 'gaussian', excludeModules: ['lm_head'] }).config)).toEqual({
+    expect(
+      peft.toConfig(
+        lora({ rank: 4, alpha: 16, dropout: 0.1, useRslora: true, init: 'gaussian', excludeModules: ['lm_head'] })
+          .config,
+      ),
+    ).toEqual({
       peft_type: 'LORA',
       task_type: 'CAUSAL_LM',
       r: 4,
@@ -79,14 +94,47 @@ describe('PEFT', () => {
 
   // The fields that PEFT 0.21.2 writes for LoraConfig(r=16, target_modules=["q_proj"]), as it writes them.
   const written = {
-    alora_invocation_tokens: null, alpha_pattern: {}, arrow_config: null, auto_mapping: null,
-    base_model_name_or_path: 'HuggingFaceTB/SmolLM2-135M', bias: 'none', corda_config: null, ensure_weight_tying: false, eva_config: null,
-    exclude_modules: null, fan_in_fan_out: false, inference_mode: true, init_lora_weights: true, kasa_config: null, layer_replication: null,
-    layers_pattern: null, layers_to_transform: null, loftq_config: {}, lora_alpha: 8, lora_bias: false, lora_dropout: 0.0,
-    lora_ga_config: null, megatron_config: null, megatron_core: 'megatron.core', modules_to_save: null, monteclora_config: null,
-    peft_type: 'LORA', peft_version: '0.21.2', qalora_group_size: 16, r: 16, rank_pattern: {}, revision: null, target_modules: ['q_proj'],
-    target_parameters: null, task_type: 'CAUSAL_LM', trainable_token_indices: null, use_bdlora: null, use_dora: false, use_qalora: false,
-    use_rslora: false, velora_config: null,
+    alora_invocation_tokens: null,
+    alpha_pattern: {},
+    arrow_config: null,
+    auto_mapping: null,
+    base_model_name_or_path: 'HuggingFaceTB/SmolLM2-135M',
+    bias: 'none',
+    corda_config: null,
+    ensure_weight_tying: false,
+    eva_config: null,
+    exclude_modules: null,
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    kasa_config: null,
+    layer_replication: null,
+    layers_pattern: null,
+    layers_to_transform: null,
+    loftq_config: {},
+    lora_alpha: 8,
+    lora_bias: false,
+    lora_dropout: 0.0,
+    lora_ga_config: null,
+    megatron_config: null,
+    megatron_core: 'megatron.core',
+    modules_to_save: null,
+    monteclora_config: null,
+    peft_type: 'LORA',
+    peft_version: '0.21.2',
+    qalora_group_size: 16,
+    r: 16,
+    rank_pattern: {},
+    revision: null,
+    target_modules: ['q_proj'],
+    target_parameters: null,
+    task_type: 'CAUSAL_LM',
+    trainable_token_indices: null,
+    use_bdlora: null,
+    use_dora: false,
+    use_qalora: false,
+    use_rslora: false,
+    velora_config: null,
   };
 
   it('reads what PEFT writes', () => {
@@ -111,10 +159,14 @@ describe('PEFT', () => {
     ['init_lora_weights', 'loftq'],
     ['init_lora_weights', 'olora'],
   ])('refuses %s = %j, which would give other numbers', (key, value) => {
-    expect(() => peft.fromConfig({ ...written, [key]: value })).toThrow(expect.objectContaining({ code: 'ADAPTER_UNSUPPORTED', path: key, value }));
+    expect(() => peft.fromConfig({ ...written, [key]: value })).toThrow(
+      expect.objectContaining({ code: 'ADAPTER_UNSUPPORTED', path: key, value }),
+    );
   });
 
   it('refuses keys that it does not know', () => {
-    expect(() => peft.fromConfig({ ...written, use_next_years_lora: false })).toThrow(expect.objectContaining({ code: 'ADAPTER_CONFIG', path: 'use_next_years_lora' }));
+    expect(() => peft.fromConfig({ ...written, use_next_years_lora: false })).toThrow(
+      expect.objectContaining({ code: 'ADAPTER_CONFIG', path: 'use_next_years_lora' }),
+    );
   });
 });

@@ -68,9 +68,13 @@ describe('initial weights', () => {
   it('depends on seed and site alone', () => {
     const again = initialPair(site, parseLoraConfig({ rank: 4 }), random);
     expect(initialPair(site, parseLoraConfig({ rank: 4 }), random)).toEqual(again);
-    expect(initialPair(site, parseLoraConfig({ rank: 4 }), (purpose) => new RandomStream(4, purpose))).not.toEqual(again);
+    expect(initialPair(site, parseLoraConfig({ rank: 4 }), (purpose) => new RandomStream(4, purpose))).not.toEqual(
+      again,
+    );
     // From a second Philox4x32-10, in Python, with whole numbers of any size.
-    expect([...again.a.subarray(0, 4)]).toEqual([0.008942593820393085, 0.028640655800700188, 0.04314780980348587, -0.03717774525284767]);
+    expect([...again.a.subarray(0, 4)]).toEqual([
+      0.008942593820393085, 0.028640655800700188, 0.04314780980348587, -0.03717774525284767,
+    ]);
   });
 });
 

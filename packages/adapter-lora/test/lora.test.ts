@@ -1,4 +1,15 @@
-import { backward, Embedding, FrozenWeight, inject, linear, Module, scope, sum, tensor, type Linear } from '@lowrank/core';
+import {
+  backward,
+  Embedding,
+  FrozenWeight,
+  inject,
+  linear,
+  Module,
+  scope,
+  sum,
+  tensor,
+  type Linear,
+} from '@lowrank/core';
 import { reference } from '@lowrank/conformance';
 import { describe, expect, it } from 'vitest';
 import { lora, loraAdapter, loraScale } from '@lowrank/adapter-lora';
@@ -45,10 +56,15 @@ describe('by hand', () => {
   it('changes rows of an embedding by s (B A)^T', async () => {
     // Vocabulary 2, dimension 3: row i becomes W_i + s A_i B^T = W_i + 0.5 [1, 2]_i [10, 20, 30].
     const backend = await reference();
-    const layer = new Embedding(new FrozenWeight(backend, { format: 'f32', shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) }));
+    const layer = new Embedding(
+      new FrozenWeight(backend, { format: 'f32', shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) }),
+    );
     const wrapped = await lora.wrap(layer, { rank: 1, alpha: 0.5 });
-    const array = (shape: readonly number[], ...data: number[]) => ({ format: 'f32', shape, data: Float32Array.from(data) }) as const;
-    wrapped.adapter.load(new Map([['default', { params: { A: array([1, 2], 1, 2), B: array([3, 1], 10, 20, 30) }, buffers: {} }]]));
+    const array = (shape: readonly number[], ...data: number[]) =>
+      ({ format: 'f32', shape, data: Float32Array.from(data) }) as const;
+    wrapped.adapter.load(
+      new Map([['default', { params: { A: array([1, 2], 1, 2), B: array([3, 1], 10, 20, 30) }, buffers: {} }]]),
+    );
     const ids = tensor(backend, Int32Array.of(1, 0), [2]);
     expect([...(await wrapped.forward(ids).data())]).toEqual([14, 25, 36, 6, 12, 18]);
     await wrapped.merge();
@@ -58,10 +74,16 @@ describe('by hand', () => {
   it('lora.delta is a plain function of tensors', async () => {
     const backend = await reference();
     const [A, B] = [tensor(backend, [1, 0, 2], [1, 3]), tensor(backend, [3, -1], [2, 1])];
-    expect(await lora.delta(tensor(backend, x, [1, 1, 3]), { A, B, scale: 4 }).data()).toEqual(Float64Array.of(60, -20));
+    expect(await lora.delta(tensor(backend, x, [1, 1, 3]), { A, B, scale: 4 }).data()).toEqual(
+      Float64Array.of(60, -20),
+    );
     expect(await lora.delta(tensor(backend, x, [3]), { A, B }).data()).toEqual(Float64Array.of(15, -5));
-    expect(() => lora.delta(tensor(backend, [1, 2], [2]), { A, B })).toThrow(expect.objectContaining({ code: 'CORE_SHAPE' }));
-    expect(() => lora.delta(tensor(backend, x, [3]), { A: B, B: A })).toThrow(expect.objectContaining({ code: 'CORE_SHAPE' }));
+    expect(() => lora.delta(tensor(backend, [1, 2], [2]), { A, B })).toThrow(
+      expect.objectContaining({ code: 'CORE_SHAPE' }),
+    );
+    expect(() => lora.delta(tensor(backend, x, [3]), { A: B, B: A })).toThrow(
+      expect.objectContaining({ code: 'CORE_SHAPE' }),
+    );
   });
 });
 
@@ -73,7 +95,15 @@ describe('scale', () => {
   });
 
   it('has PEFT’s defaults: rank 8, alpha 8 whatever the rank, q_proj and v_proj', () => {
-    expect(lora().config).toEqual({ rank: 8, alpha: 8, dropout: 0, useRslora: false, init: 'kaiming', targetModules: ['q_proj', 'v_proj'], excludeModules: [] });
+    expect(lora().config).toEqual({
+      rank: 8,
+      alpha: 8,
+      dropout: 0,
+      useRslora: false,
+      init: 'kaiming',
+      targetModules: ['q_proj', 'v_proj'],
+      excludeModules: [],
+    });
     expect(lora({ rank: 64 }).config.alpha).toBe(8);
   });
 });
@@ -85,8 +115,18 @@ describe('wrap and build', () => {
     const built = await lora.build(backend, { inFeatures: 3, outFeatures: 2, rank: 2, alpha: 3, name: 'mine' });
     for (const made of [wrapped, built]) {
       const { rank, alpha, scale, name, inFeatures, outFeatures } = made;
-      expect({ rank, alpha, scale, name, inFeatures, outFeatures }).toEqual({ rank: 2, alpha: 3, scale: 1.5, name: 'mine', inFeatures: 3, outFeatures: 2 });
-      expect([...made.parameters()].map(([key, { shape, requiresGrad }]) => [key, shape, requiresGrad])).toEqual([['A', [2, 3], true], ['B', [2, 2], true]]);
+      expect({ rank, alpha, scale, name, inFeatures, outFeatures }).toEqual({
+        rank: 2,
+        alpha: 3,
+        scale: 1.5,
+        name: 'mine',
+        inFeatures: 3,
+        outFeatures: 2,
+      });
+      expect([...made.parameters()].map(([key, { shape, requiresGrad }]) => [key, shape, requiresGrad])).toEqual([
+        ['A', [2, 3], true],
+        ['B', [2, 2], true],
+      ]);
     }
     expect(await wrapped.parameters().get('A')!.data()).toEqual(await built.parameters().get('A')!.data());
     wrapped.eject();
@@ -96,7 +136,10 @@ describe('wrap and build', () => {
   it('two adapters of different names lie on one layer', async () => {
     const backend = await reference();
     const layer = linear(backend, weight, bias);
-    const [one, two] = [await lora.wrap(layer, { rank: 1, alpha: 4, name: 'one' }), await lora.wrap(layer, { rank: 1, alpha: 8, name: 'two' })];
+    const [one, two] = [
+      await lora.wrap(layer, { rank: 1, alpha: 4, name: 'one' }),
+      await lora.wrap(layer, { rank: 1, alpha: 8, name: 'two' }),
+    ];
     expect(await one.parameters().get('A')!.data()).not.toEqual(await two.parameters().get('A')!.data());
     one.adapter.load(new Map([['one', pair]]));
     two.adapter.load(new Map([['two', pair]]));
@@ -132,11 +175,21 @@ describe('wrap and build', () => {
   it('refuse options that are wrong', async () => {
     const backend = await reference();
     const layer = linear(backend, weight);
-    await expect(lora.wrap(layer, { rank: 0 })).rejects.toMatchObject({ code: 'ADAPTER_CONFIG', path: 'rank', value: 0, message: 'lora: rank is 0; give a whole number from 1 to 65536' });
+    await expect(lora.wrap(layer, { rank: 0 })).rejects.toMatchObject({
+      code: 'ADAPTER_CONFIG',
+      path: 'rank',
+      value: 0,
+      message: 'lora: rank is 0; give a whole number from 1 to 65536',
+    });
     await expect(lora.wrap(layer, { name: '' })).rejects.toMatchObject({ code: 'CORE_ARGUMENT' });
-    await expect(lora.build(backend, { inFeatures: 0, outFeatures: 2 })).rejects.toMatchObject({ code: 'ADAPTER_CONFIG', path: 'inFeatures' });
+    await expect(lora.build(backend, { inFeatures: 0, outFeatures: 2 })).rejects.toMatchObject({
+      code: 'ADAPTER_CONFIG',
+      path: 'inFeatures',
+    });
     expect(() => lora({ alpha: Number.NaN })).toThrow('lora: alpha is NaN; give a finite number above 0');
-    expect(() => lora({ rang: 8 } as object)).toThrow("lora: 'rang' is not an option; there are rank, alpha, dropout, useRslora, init, targetModules, excludeModules");
+    expect(() => lora({ rang: 8 } as object)).toThrow(
+      "lora: 'rang' is not an option; there are rank, alpha, dropout, useRslora, init, targetModules, excludeModules",
+    );
   });
 });
 
@@ -158,6 +211,8 @@ describe('inject', () => {
     expect(adapter.configured.adapter).toBe(loraAdapter);
     const y = scope(() => model.q.forward(tensor(backend, x, [3])));
     expect(y.requiresGrad).toBe(true);
-    await expect(inject(model, lora({ targetModules: ['o_proj'] }), { name: 'other' })).rejects.toMatchObject({ code: 'CORE_NO_TARGET' });
+    await expect(inject(model, lora({ targetModules: ['o_proj'] }), { name: 'other' })).rejects.toMatchObject({
+      code: 'CORE_NO_TARGET',
+    });
   });
 });

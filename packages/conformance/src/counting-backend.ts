@@ -47,7 +47,11 @@ export function countingBackend(backend: Backend): CountingBackend {
     interfaceVersion: backend.interfaceVersion,
     supports: backend.supports,
     kernels: wrapKernels(backend.kernels, (kernel, operands, results) => {
-      calls.push({ kernel, operands: operands.map(({ length }) => length), results: results.map(({ length }) => length) });
+      calls.push({
+        kernel,
+        operands: operands.map(({ length }) => length),
+        results: results.map(({ length }) => length),
+      });
       resultBytes += results.reduce((sum, { byteLength }) => sum + byteLength, 0);
     }),
     upload: (data, dtype) => uploaded(backend.upload(data, dtype)),

@@ -1,14 +1,45 @@
 /** The suite passes a right adapter, and notices a wrong one: each mutation fails the claim that it breaks. */
-import { add, AdapterError, hostWeight, matmul, mul, reshape, scale, sub, tensor, equal, where, type Adapter, type Backend } from '@lowrank/core';
+import {
+  add,
+  AdapterError,
+  hostWeight,
+  matmul,
+  mul,
+  reshape,
+  scale,
+  sub,
+  tensor,
+  equal,
+  where,
+  type Adapter,
+  type Backend,
+} from '@lowrank/core';
 import { adapterConformance, reference } from '@lowrank/conformance';
 import { describe, expect, it } from 'vitest';
 import { collectingRunner } from './support/collecting-runner.ts';
 import { single } from './support/single.ts';
-import { ggufForm, leaking, mutated, mutatedDelta, peftForm, project, twoFactor, type TwoFactorConfig } from './support/two-factor.ts';
+import {
+  ggufForm,
+  leaking,
+  mutated,
+  mutatedDelta,
+  peftForm,
+  project,
+  twoFactor,
+  type TwoFactorConfig,
+} from './support/two-factor.ts';
 
 const configs = { plain: { config: {} }, dropout: { config: { dropout: 0.5, rank: 60 } } };
 
-adapterConformance({ describe, it }, { adapter: twoFactor, configs, badConfigs: [[{ rank: 0 }, 'rank']], backends: { reference: () => reference(), float32: () => single() } });
+adapterConformance(
+  { describe, it },
+  {
+    adapter: twoFactor,
+    configs,
+    badConfigs: [[{ rank: 0 }, 'rank']],
+    backends: { reference: () => reference(), float32: () => single() },
+  },
+);
 
 interface Mutation {
   readonly name: string;
@@ -31,7 +62,10 @@ const mutations: readonly Mutation[] = [
       async setup(site, original, config, context) {
         const state = await twoFactor.setup(site, original, config, context);
         const V = state.params['V']!;
-        return { ...state, params: { ...state.params, V: tensor(context.backend, new Float32Array(V.size).fill(1e-6), V.shape) } };
+        return {
+          ...state,
+          params: { ...state.params, V: tensor(context.backend, new Float32Array(V.size).fill(1e-6), V.shape) },
+        };
       },
     }),
   },
@@ -42,7 +76,17 @@ const mutations: readonly Mutation[] = [
       async setup(site, original, config, context) {
         const state = await twoFactor.setup(site, original, config, context);
         const U = state.params['U']!;
-        return { ...state, params: { ...state.params, U: tensor(context.backend, Float32Array.from({ length: U.size }, () => Math.random()), U.shape) } };
+        return {
+          ...state,
+          params: {
+            ...state.params,
+            U: tensor(
+              context.backend,
+              Float32Array.from({ length: U.size }, () => Math.random()),
+              U.shape,
+            ),
+          },
+        };
       },
     }),
   },
@@ -53,14 +97,26 @@ const mutations: readonly Mutation[] = [
       async setup(site, original, config, context) {
         const state = await twoFactor.setup(site, original, config, context);
         const U = state.params['U']!;
-        return { ...state, params: { ...state.params, U: tensor(context.backend, Float32Array.from({ length: U.size }, (_, i) => Math.sin(i)), U.shape) } };
+        return {
+          ...state,
+          params: {
+            ...state.params,
+            U: tensor(
+              context.backend,
+              Float32Array.from({ length: U.size }, (_, i) => Math.sin(i)),
+              U.shape,
+            ),
+          },
+        };
       },
     }),
   },
   {
     name: 'U is cut from the graph',
     caughtBy: 'every parameter gets a gradient',
-    adapter: mutatedDelta((_right, { x, U, V, factor }) => reshape(scale(matmul(project(x, U.detach()), V, { transposeB: true }), factor), x.shape.with(-1, V.shape[0]!))),
+    adapter: mutatedDelta((_right, { x, U, V, factor }) =>
+      reshape(scale(matmul(project(x, U.detach()), V, { transposeB: true }), factor), x.shape.with(-1, V.shape[0]!)),
+    ),
   },
   {
     name: 'x is cut from the graph',
@@ -73,7 +129,12 @@ const mutations: readonly Mutation[] = [
   {
     name: 'U is used twice, once without its gradient',
     caughtBy: 'central differences',
-    adapter: mutatedDelta((right, { x, U, V, factor }) => add(scale(right, 0.5), reshape(scale(matmul(project(x, U.detach()), V, { transposeB: true }), factor / 2), right.shape))),
+    adapter: mutatedDelta((right, { x, U, V, factor }) =>
+      add(
+        scale(right, 0.5),
+        reshape(scale(matmul(project(x, U.detach()), V, { transposeB: true }), factor / 2), right.shape),
+      ),
+    ),
   },
   {
     name: 'numbers depend on the backend',
@@ -96,7 +157,17 @@ const mutations: readonly Mutation[] = [
     caughtBy: 'recomputed in backward',
     adapter: mutated({
       delta(x, y0, base, state, config, context) {
-        const first = config.dropout > 0 && context.training && base.kind === 'linear' ? mul(x, tensor(x.backend, [0.5], x.shape.map(() => 1))) : x;
+        const first =
+          config.dropout > 0 && context.training && base.kind === 'linear'
+            ? mul(
+                x,
+                tensor(
+                  x.backend,
+                  [0.5],
+                  x.shape.map(() => 1),
+                ),
+              )
+            : x;
         return twoFactor.delta(first, y0, base, state, { ...config, dropout: 0 }, context);
       },
     }),
@@ -104,21 +175,31 @@ const mutations: readonly Mutation[] = [
   {
     name: 'only matrices are taken',
     caughtBy: 'any rank',
-    adapter: mutatedDelta((right, { x, U, V, factor }) => (x.shape.length < 3 ? right : scale(matmul(matmul(x, U, { transposeB: true }), V, { transposeB: true }), factor / x.shape[0]!))),
+    adapter: mutatedDelta((right, { x, U, V, factor }) =>
+      x.shape.length < 3
+        ? right
+        : scale(matmul(matmul(x, U, { transposeB: true }), V, { transposeB: true }), factor / x.shape[0]!),
+    ),
   },
   {
     name: 'V U is formed',
     caughtBy: 'spends no gradient',
     adapter: mutatedDelta((right, { x, U, V, factor }) => {
       const formed = scale(matmul(V, U), factor);
-      return reshape(matmul(reshape(x, [x.size / U.shape[1]!, U.shape[1]!]), formed, { transposeB: true }), right.shape);
+      return reshape(
+        matmul(reshape(x, [x.size / U.shape[1]!, U.shape[1]!]), formed, { transposeB: true }),
+        right.shape,
+      );
     }),
   },
   { name: 'a tensor is kept in each pass', caughtBy: 'twelve steps', adapter: mutatedDelta(leaking) },
   {
     name: 'the merged weight has another scale',
     caughtBy: 'live and merged',
-    adapter: mutated({ merge: (original, state, config, site) => twoFactor.merge!(original, state, { ...config, scale: config.scale * (1 + 1e-6) }, site) }),
+    adapter: mutated({
+      merge: (original, state, config, site) =>
+        twoFactor.merge!(original, state, { ...config, scale: config.scale * (1 + 1e-6) }, site),
+    }),
   },
   {
     name: 'the merged weight is rounded to 16 bits',
@@ -127,14 +208,25 @@ const mutations: readonly Mutation[] = [
     adapter: mutated({
       async merge(original, state, config, site) {
         const merged = await twoFactor.merge!(original, state, config, site);
-        return hostWeight(merged.shape, (await merged.values()).map((value) => Math.round(value * 4096) / 4096));
+        return hostWeight(
+          merged.shape,
+          (await merged.values()).map((value) => Math.round(value * 4096) / 4096),
+        );
       },
     }),
   },
   {
     name: 'the GGUF pair leaves the scale out',
     caughtBy: 'GGUF pair',
-    adapter: mutated({ files: { gguf: { ...ggufForm, toPair: (state, config, site) => ({ ...ggufForm.toPair(state, config, site), alpha: config.rank }) }, peft: peftForm } }),
+    adapter: mutated({
+      files: {
+        gguf: {
+          ...ggufForm,
+          toPair: (state, config, site) => ({ ...ggufForm.toPair(state, config, site), alpha: config.rank }),
+        },
+        peft: peftForm,
+      },
+    }),
   },
   {
     name: 'a tensor has no name in PEFT',
@@ -144,17 +236,52 @@ const mutations: readonly Mutation[] = [
   {
     name: 'PEFT loses the rank',
     caughtBy: 'PEFT form',
-    adapter: mutated({ files: { gguf: ggufForm, peft: { ...peftForm, toConfig: ({ rank: _, ...config }) => config } } }),
+    adapter: mutated({
+      files: { gguf: ggufForm, peft: { ...peftForm, toConfig: ({ rank: _, ...config }) => config } },
+    }),
   },
   {
     name: 'NaN is hidden',
     caughtBy: 'carries NaN',
-    adapter: mutatedDelta((right) => where(equal(right, right), right, sub(tensor(right.backend, [0], right.shape.map(() => 1)), tensor(right.backend, [0], right.shape.map(() => 1))))),
+    adapter: mutatedDelta((right) =>
+      where(
+        equal(right, right),
+        right,
+        sub(
+          tensor(
+            right.backend,
+            [0],
+            right.shape.map(() => 1),
+          ),
+          tensor(
+            right.backend,
+            [0],
+            right.shape.map(() => 1),
+          ),
+        ),
+      ),
+    ),
   },
   {
     name: 'rows see each other',
     caughtBy: 'carries NaN',
-    adapter: mutatedDelta((right, { x }) => (x.shape.length === 2 && x.shape[0]! > 1 ? add(right, scale(reshape(matmul(tensor(x.backend, new Float32Array(x.shape[0]! ** 2).fill(1), [x.shape[0]!, x.shape[0]!]), right), right.shape), 1e-3)) : right)),
+    adapter: mutatedDelta((right, { x }) =>
+      x.shape.length === 2 && x.shape[0]! > 1
+        ? add(
+            right,
+            scale(
+              reshape(
+                matmul(
+                  tensor(x.backend, new Float32Array(x.shape[0]! ** 2).fill(1), [x.shape[0]!, x.shape[0]!]),
+                  right,
+                ),
+                right.shape,
+              ),
+              1e-3,
+            ),
+          )
+        : right,
+    ),
   },
   {
     name: 'parameters live somewhere else',

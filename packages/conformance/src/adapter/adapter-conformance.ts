@@ -42,10 +42,13 @@ const references: Readonly<Record<string, () => Promise<Backend>>> = {
  * sizes and quantized bases. A claim is left out only where a manifest or the adapter's own word says so, or where `setup`
  * refuses the layer with `ADAPTER_SITE`.
  */
-export function adapterConformance<Config extends AdapterConfig>(runner: Runner, options: AdapterConformanceOptions<Config>): AdapterReport {
+export function adapterConformance<Config extends AdapterConfig>(
+  runner: Runner,
+  options: AdapterConformanceOptions<Config>,
+): AdapterReport {
   // The suite passes configurations back to the adapter and never looks inside.
   const adapter = options.adapter as unknown as Adapter;
-  const report: AdapterReport = { adapter: adapter.type, passed: 0, failed: 0, reasons: new Map() };
+  const report: AdapterReport = { adapter: adapter.type, passed: 0, failed: 0, overBound: 0, reasons: new Map() };
   const define = (name: string, body: () => Promise<void>): void => {
     runner.it(name, async () => {
       try {
@@ -62,7 +65,9 @@ export function adapterConformance<Config extends AdapterConfig>(runner: Runner,
     runner.describe('configuration', () => defineConfigTests(define, adapter, options));
     for (const [i, [name, factory]] of backends.entries()) {
       const last = i === backends.length - 1;
-      runner.describe(`on ${name}`, () => defineBackendTests(runner, define, { ...options, adapter }, factory, report, last));
+      runner.describe(`on ${name}`, () =>
+        defineBackendTests(runner, define, { ...options, adapter }, factory, report, last),
+      );
     }
   });
   return report;
@@ -70,20 +75,28 @@ export function adapterConformance<Config extends AdapterConfig>(runner: Runner,
 
 type Define = (name: string, body: () => Promise<void>) => void;
 
-function defineConfigTests(define: Define, adapter: Adapter, options: Pick<AdapterConformanceOptions<AdapterConfig>, 'configs' | 'badConfigs'>): void {
+function defineConfigTests(
+  define: Define,
+  adapter: Adapter,
+  options: Pick<AdapterConformanceOptions<AdapterConfig>, 'configs' | 'badConfigs'>,
+): void {
   for (const [name, { config }] of Object.entries(options.configs)) {
     for (const rule of configRules) {
       define(`${name}: ${rule.name}`, async () => rule.run({ adapter, config: adapter.parseConfig(config) }));
     }
   }
   for (const [config, path] of options.badConfigs ?? []) {
-    define(`refuses ${describeConfig(config)}, naming ${path}`, async () => demandRefused(adapter.type, () => adapter.parseConfig(config), path));
+    define(`refuses ${describeConfig(config)}, naming ${path}`, async () =>
+      demandRefused(adapter.type, () => adapter.parseConfig(config), path),
+    );
   }
 }
 
 /** As JSON, but NaN and its like by name. */
 function describeConfig(config: unknown): string {
-  return JSON.stringify(config, (_, value: unknown) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value));
+  return JSON.stringify(config, (_, value: unknown) =>
+    typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
+  );
 }
 
 function defineBackendTests(
@@ -98,7 +111,10 @@ function defineBackendTests(
   const shared = (): Promise<Backend> => (made ??= factory());
   for (const [name, { config, start = 'exact' }] of Object.entries(configs)) {
     let trials: Promise<readonly Candidate[]> | undefined;
-    const candidates = async (): Promise<readonly Candidate[]> => findCandidates({ adapter, config: adapter.parseConfig(config) }, await shared(), kinds);
+    const candidates = async (): Promise<readonly Candidate[]> =>
+      findCandidates({ adapter, config: adapter.parseConfig(config) }, await shared(), kinds, (overBound) => {
+        report.overBound = Math.max(report.overBound, overBound);
+      });
     runner.describe(name, () => {
       for (const rule of adapterRules) {
         define(rule.name, async () => {
@@ -114,7 +130,10 @@ function defineBackendTests(
     await backend.dispose();
     if (last) onReport?.(report);
     // After a failure its operands may still be live: that failure is told there.
-    demand(report.failed > 0 || (liveBytes === 0 && liveStorages === 0), `${liveBytes} bytes in ${liveStorages} storages are live after all tests`);
+    demand(
+      report.failed > 0 || (liveBytes === 0 && liveStorages === 0),
+      `${liveBytes} bytes in ${liveStorages} storages are live after all tests`,
+    );
   });
 }
 
@@ -124,12 +143,24 @@ interface Candidate {
   readonly refusal: string | undefined;
 }
 
-async function findCandidates(configured: ConfiguredAdapter, backend: Backend, kinds: readonly Site['kind'][]): Promise<Candidate[]> {
-  const rows = testLayers.filter(({ kind }) => kinds.includes(kind));
-  return Promise.all(rows.map(async (row) => ({ trial: { configured, row, backend }, refusal: await refusalOf({ configured, row, backend }) })));
+async function findCandidates(
+  configured: ConfiguredAdapter,
+  backend: Backend,
+  kinds: readonly Site['kind'][],
+  note: (overBound: number) => void,
+): Promise<Candidate[]> {
+  const trials = testLayers
+    .filter(({ kind }) => kinds.includes(kind))
+    .map((row) => ({ configured, row, backend, note }));
+  return Promise.all(trials.map(async (trial) => ({ trial, refusal: await refusalOf(trial) })));
 }
 
-async function tryRule(rule: AdapterRule, { trial, refusal }: Candidate, start: Start, report: AdapterReport): Promise<void> {
+async function tryRule(
+  rule: AdapterRule,
+  { trial, refusal }: Candidate,
+  start: Start,
+  report: AdapterReport,
+): Promise<void> {
   const reason = rule.excuse?.(trial, start) ?? refusal;
   if (reason === undefined) await rule.run(trial, start);
   else report.reasons.set(reason, (report.reasons.get(reason) ?? 0) + 1);

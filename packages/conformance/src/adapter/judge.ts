@@ -7,14 +7,19 @@ import { roundingBackend, type RoundingBackend } from '../rounding/rounding-back
 import type { Trial } from './rig.ts';
 
 /** Says what is judged, for messages: adapter, layer, quantity. */
-export function titleOf({ configured, row }: { configured: ConfiguredAdapter; row: { name: string } }, what: string): string {
+export function titleOf(
+  { configured, row }: { configured: ConfiguredAdapter; row: { name: string } },
+  what: string,
+): string {
   return `${configured.adapter.type} on ${row.name}: ${what}`;
 }
 
 /** Throws unless every number is the same; the sign of a zero aside, which adding a zero may change. */
 export function demandEqual(trial: Omit<Trial, 'backend'>, what: string, got: TypedArray, expected: TypedArray): void {
   demand(got.length === expected.length, titleOf(trial, `${what}: ${got.length} numbers, expected ${expected.length}`));
-  const wrong = got.findIndex((value: number, i: number) => value !== expected[i] && !(Number.isNaN(value) && Number.isNaN(expected[i])));
+  const wrong = got.findIndex(
+    (value: number, i: number) => value !== expected[i] && !(Number.isNaN(value) && Number.isNaN(expected[i])),
+  );
   if (wrong < 0) return;
   const message = titleOf(trial, `${what}: element ${wrong} is ${got[wrong]}, must be exactly ${expected[wrong]}`);
   throw new ConformanceError('CONFORMANCE_MISMATCH', message, got[wrong]);
@@ -33,12 +38,14 @@ export interface Expected {
 
 export async function expectedOf(trial: Trial, rounding: RoundingBackend, result: Tensor): Promise<Expected> {
   const own = 1 + unitRoundoff('f64') / unitRoundoff(trial.backend.supports.precision);
-  return { value: float64(await result.data()), tolerance: rounding.errorOf(result.storage).map((error) => error * own) };
+  return {
+    value: float64(await result.data()),
+    tolerance: rounding.errorOf(result.storage).map((error) => error * own),
+  };
 }
 
 /** Throws unless `got` is the expected value within its tolerance. */
 export function demandClose(trial: Trial, what: string, got: TypedArray, { value, tolerance }: Expected): void {
   const subject = { kernel: trial.configured.adapter.type, case: trial.row.name, output: what };
-  compare(subject, got, value, tolerance, trial.backend.supports.precision);
+  trial.note?.(compare(subject, got, value, tolerance, trial.backend.supports.precision).maxOverBound);
 }
-

@@ -1,5 +1,16 @@
 import { backward, keep, scope, tensor, wrapLayer } from '@lowrank/core';
-import type { AdapterSlot, Backend, ConfiguredAdapter, Embedding, ForwardPass, HostState, InjectedAdapter, Linear, Tensor, TypedArray } from '@lowrank/core';
+import type {
+  AdapterSlot,
+  Backend,
+  ConfiguredAdapter,
+  Embedding,
+  ForwardPass,
+  HostState,
+  InjectedAdapter,
+  Linear,
+  Tensor,
+  TypedArray,
+} from '@lowrank/core';
 import { uniform } from '../backend/inputs.ts';
 import { buildLayer, inputOf, type TestLayer } from './test-layers.ts';
 
@@ -8,6 +19,8 @@ export interface Trial {
   readonly configured: ConfiguredAdapter;
   readonly row: TestLayer;
   readonly backend: Backend;
+  /** Told of each comparison: its largest error over its bound. */
+  readonly note?: (overBound: number) => void;
 }
 
 /** A training pass as the trainer makes them. */
@@ -63,7 +76,10 @@ export class Rig {
 export async function makeRig(trial: Trial, options: RigOptions = {}): Promise<Rig> {
   const layer = buildLayer(trial.backend, trial.row);
   try {
-    const adapter = await wrapLayer(layer, trial.configured, { name: options.name ?? 'conformance', seed: options.seed ?? seed });
+    const adapter = await wrapLayer(layer, trial.configured, {
+      name: options.name ?? 'conformance',
+      seed: options.seed ?? seed,
+    });
     if (options.states !== undefined) adapter.load(options.states);
     return new Rig(trial, layer, adapter);
   } catch (error) {
@@ -96,7 +112,12 @@ export interface StepOptions {
 
 /** Forward and backward from a fixed gradient toward the output. Read it, then `disposeStep`. */
 export function step(rig: Rig, options: StepOptions = {}): Step {
-  const { leading = [5], pass = trainingPass, inputGradient = true, forward = (x) => rig.layer.forward(x, pass) } = options;
+  const {
+    leading = [5],
+    pass = trainingPass,
+    inputGradient = true,
+    forward = (x) => rig.layer.forward(x, pass),
+  } = options;
   const { row } = rig.trial;
   const x = inputOf(rig.backend, row, leading);
   if (row.kind === 'linear') x.requiresGrad = inputGradient;

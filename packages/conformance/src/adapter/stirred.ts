@@ -25,7 +25,12 @@ async function stir(configured: ConfiguredAdapter, row: TestLayer): Promise<Stat
   const backend = await reference();
   return withRig({ configured, row, backend }, {}, async ({ adapter }) => {
     const states = await adapter.hostStates();
-    return new Map([...states].map(([path, { params, buffers }]) => [path, { params: mapArrays(params, move), buffers: mapArrays(buffers, round) }]));
+    return new Map(
+      [...states].map(([path, { params, buffers }]) => [
+        path,
+        { params: mapArrays(params, move), buffers: mapArrays(buffers, round) },
+      ]),
+    );
   });
 }
 

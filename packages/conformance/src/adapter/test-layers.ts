@@ -27,7 +27,14 @@ export const testLayers: readonly TestLayer[] = [
   { ...dense, name: 'q8_0, 64 to 35', inFeatures: 64, outFeatures: 35, format: 'q8_0' },
   { ...dense, name: 'q4_1, 96 to 33', inFeatures: 96, outFeatures: 33, format: 'q4_1' },
   { name: 'embedding of 23 in 37', kind: 'embedding', inFeatures: 23, outFeatures: 37, format: 'f32', bias: false },
-  { name: 'q8_0 embedding of 19 in 64', kind: 'embedding', inFeatures: 19, outFeatures: 64, format: 'q8_0', bias: false },
+  {
+    name: 'q8_0 embedding of 19 in 64',
+    kind: 'embedding',
+    inFeatures: 19,
+    outFeatures: 64,
+    format: 'q8_0',
+    bias: false,
+  },
 ];
 
 /** The layer's weight as a file would hold it: [out, in], or [vocabulary, dimension]. */
@@ -51,6 +58,8 @@ export function buildLayer(backend: Backend, row: TestLayer): Linear | Embedding
 /** An input with leading axes `leading`: numbers, or token ids with repetitions. The numbers do not depend on how the axes are cut. */
 export function inputOf(backend: Backend, row: TestLayer, leading: readonly number[]): Tensor {
   const rows = leading.reduce((product, length) => product * length, 1);
-  if (row.kind === 'embedding') return keep(tensor(backend, integers(`${row.name}/ids`, rows, Math.ceil(row.inFeatures / 2)), leading));
+  if (row.kind === 'embedding') {
+    return keep(tensor(backend, integers(`${row.name}/ids`, rows, Math.ceil(row.inFeatures / 2)), leading));
+  }
   return keep(tensor(backend, uniform(`${row.name}/x`, rows * row.inFeatures), [...leading, row.inFeatures]));
 }

@@ -74,9 +74,15 @@ function sum(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((value, i) => value + b[i]!);
 }
 
-function primitives(unit: number, own: (value: Float64Array | Int32Array, error?: Float64Array) => Storage): Primitives {
+function primitives(
+  unit: number,
+  own: (value: Float64Array | Int32Array, error?: Float64Array) => Storage,
+): Primitives {
   /** Applies what only moves numbers to the errors as well. */
-  const moved = (storage: Storage, move: (numbers: Float64Array | Int32Array) => Float64Array | Int32Array): Storage => {
+  const moved = (
+    storage: Storage,
+    move: (numbers: Float64Array | Int32Array) => Float64Array | Int32Array,
+  ): Storage => {
     const x = tracked(storage);
     const value = move(x.value);
     return own(value, value instanceof Int32Array ? undefined : (move(x.error) as Float64Array));
@@ -105,19 +111,30 @@ function primitives(unit: number, own: (value: Float64Array | Int32Array, error?
       const [c, p, q] = [tracked(condition), tracked(a), tracked(b)];
       const value = elementwise.where(c.f32, conditionShape, p.f32, aShape, q.f32, bShape, shape);
       const error = elementwise.where(c.f32, conditionShape, p.error, aShape, q.error, bShape, shape);
-      if (c.error.some((off) => off > 0)) throw refuse('where', 'the condition is not exact, so nothing is known of the result', undefined);
+      if (c.error.some((off) => off > 0)) {
+        throw refuse('where', 'the condition is not exact, so nothing is known of the result', undefined);
+      }
       return own(value, error);
     },
 
     fill: (value, length, dtype) =>
       dtype === 'i32'
         ? own(new Int32Array(length).fill(value))
-        : own(new Float64Array(length).fill(value), new Float64Array(length).fill(value === Math.fround(value) ? 0 : Math.abs(value) * unit)),
+        : own(
+            new Float64Array(length).fill(value),
+            new Float64Array(length).fill(value === Math.fround(value) ? 0 : Math.abs(value) * unit),
+          ),
 
     reduce(op, storage, outer, axis, inner) {
       const x = tracked(storage);
       const shift = reduce(op === 'sum' ? 'sum' : 'max', x.error, outer, axis, inner);
-      return own(reduce(op, x.f32, outer, axis, inner), sum(shift.map((off) => Math.max(0, off)), bounds.reduction(op, x.magnitude, outer, axis, inner, unit)));
+      return own(
+        reduce(op, x.f32, outer, axis, inner),
+        sum(
+          shift.map((off) => Math.max(0, off)),
+          bounds.reduction(op, x.magnitude, outer, axis, inner, unit),
+        ),
+      );
     },
 
     matmul(left, right, spec) {
@@ -126,7 +143,13 @@ function primitives(unit: number, own: (value: Float64Array | Int32Array, error?
       // (|A| + errors)(|B| + errors) - |A||B|, term by term so that nothing cancels.
       const shift = sum(matmul(a.error, largeB, spec), matmul(a.value.map(Math.abs) as Float64Array, b.error, spec));
       // One product more than there are: a block-quantized weight is rounded once when it is decoded.
-      return own(matmul(a.f32, b.f32, spec), sum(shift, bounds.product(largeA, largeB, spec, unit).map((off) => off * (1 + 1 / Math.max(1, spec.k)))));
+      return own(
+        matmul(a.f32, b.f32, spec),
+        sum(
+          shift,
+          bounds.product(largeA, largeB, spec, unit).map((off) => off * (1 + 1 / Math.max(1, spec.k))),
+        ),
+      );
     },
 
     permute: (x, shape, axes) => moved(x, (numbers) => permute(numbers, shape, axes)),
@@ -138,7 +161,10 @@ function primitives(unit: number, own: (value: Float64Array | Int32Array, error?
     scatterAdd(storage, indices, _count, rows, columns) {
       const [source, at] = [tracked(storage), tracked(indices).i32];
       const shift = scatterAdd(source.error, at, rows, columns);
-      return own(scatterAdd(source.f32, at, rows, columns), sum(shift, bounds.scatter(source.magnitude, at, rows, columns, unit)));
+      return own(
+        scatterAdd(source.f32, at, rows, columns),
+        sum(shift, bounds.scatter(source.magnitude, at, rows, columns, unit)),
+      );
     },
 
     slice: (x, shape, start, size) => moved(x, (numbers) => slice(numbers, shape, start, size)),
@@ -151,14 +177,29 @@ function primitives(unit: number, own: (value: Float64Array | Int32Array, error?
 
     concat(storages, outer, axes, inner) {
       const parts = storages.map(tracked);
-      const value = concat(parts.map((part) => part.value), outer, axes, inner);
-      return own(value, concat(parts.map((part) => part.error), outer, axes, inner) as Float64Array);
+      const value = concat(
+        parts.map((part) => part.value),
+        outer,
+        axes,
+        inner,
+      );
+      return own(
+        value,
+        concat(
+          parts.map((part) => part.error),
+          outer,
+          axes,
+          inner,
+        ) as Float64Array,
+      );
     },
 
     cast(storage, _length, to) {
       const x = tracked(storage);
       if (to === 'i32') {
-        if (x.error.some((off) => off > 0)) throw refuse('cast', 'the operand is not exact, so its whole part is not known', undefined);
+        if (x.error.some((off) => off > 0)) {
+          throw refuse('cast', 'the operand is not exact, so its whole part is not known', undefined);
+        }
         return own(elementwise.toInt32(Float64Array.from(x.value)));
       }
       const value = Float64Array.from(x.value);
@@ -168,7 +209,9 @@ function primitives(unit: number, own: (value: Float64Array | Int32Array, error?
     accumulate(storage, part) {
       const [target, source] = [tracked(storage), tracked(part)];
       elementwise.accumulate(target.f32, source.f32);
-      for (let i = 0; i < target.length; i++) target.error[i]! += source.error[i]! + Math.abs(target.f32[i]!) * unit * 1.01;
+      for (let i = 0; i < target.length; i++) {
+        target.error[i]! += source.error[i]! + Math.abs(target.f32[i]!) * unit * 1.01;
+      }
     },
   };
 }

@@ -37,7 +37,11 @@ export class TrackedStorage implements Storage {
 /** An operand as this backend made it. */
 export function tracked(storage: Storage): TrackedStorage {
   if (!(storage instanceof TrackedStorage) || storage.freed) {
-    throw refuse('rounding', storage instanceof TrackedStorage ? 'the operand was freed before' : 'the operand is not storage of this backend', storage);
+    throw refuse(
+      'rounding',
+      storage instanceof TrackedStorage ? 'the operand was freed before' : 'the operand is not storage of this backend',
+      storage,
+    );
   }
   return storage;
 }

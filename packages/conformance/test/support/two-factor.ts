@@ -71,7 +71,9 @@ export const twoFactor: Adapter<TwoFactorConfig> = {
   parseConfig: (input) => readConfig('two-factor', input, fields),
 
   setup(site, _original, { rank }, { backend, random }) {
-    if (rank > 50 && site.inFeatures < 10) throw new AdapterError('ADAPTER_SITE', 'too narrow for such a rank', { path: site.path });
+    if (rank > 50 && site.inFeatures < 10) {
+      throw new AdapterError('ADAPTER_SITE', 'too narrow for such a rank', { path: site.path });
+    }
     const U = tensor(backend, random('U').uniform(rank * site.inFeatures, -0.5, 0.5), [rank, site.inFeatures]);
     const V = tensor(backend, new Float32Array(site.outFeatures * rank), [site.outFeatures, rank]);
     return Promise.resolve({ params: { U, V }, buffers: {} });
@@ -79,7 +81,10 @@ export const twoFactor: Adapter<TwoFactorConfig> = {
 
   delta(x, _y0, base, { params }, config, context) {
     const [U, V] = [params['U']!, params['V']!];
-    const inner = base.kind === 'embedding' ? lookUp(x, U) : project(config.dropout > 0 ? context.dropout(x, config.dropout) : x, U);
+    const inner =
+      base.kind === 'embedding'
+        ? lookUp(x, U)
+        : project(config.dropout > 0 ? context.dropout(x, config.dropout) : x, U);
     const leading = base.kind === 'embedding' ? x.shape : x.shape.slice(0, -1);
     return reshape(matmul(scale(inner, config.scale), V, { transposeB: true }), [...leading, base.outFeatures]);
   },
@@ -88,7 +93,10 @@ export const twoFactor: Adapter<TwoFactorConfig> = {
     const [rows, columns] = original.shape;
     const added = change(state, config.scale);
     const at = (i: number): number => (site.kind === 'linear' ? i : (i % columns) * rows + Math.floor(i / columns));
-    return hostWeight([rows, columns], (await original.values()).map((value, i) => value + added[at(i)]!));
+    return hostWeight(
+      [rows, columns],
+      (await original.values()).map((value, i) => value + added[at(i)]!),
+    );
   },
 
   files: { gguf: ggufForm, peft: peftForm },

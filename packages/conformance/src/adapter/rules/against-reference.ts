@@ -16,8 +16,16 @@ export const agreesWithFloat64: AdapterRule = {
     const rounding = tracker(trial);
     await withRig({ ...trial, backend: rounding }, { states }, async (rig) => {
       const expected = step(rig);
-      demand([...expected.keys()].join() === [...got.keys()].join(), titleOf(trial, `gradients are ${[...got.keys()].join(', ')}; the reference has ${[...expected.keys()].join(', ')}`));
-      for (const [what, result] of expected) demandClose(trial, what, got.get(what)!, await expectedOf(trial, rounding, result));
+      demand(
+        [...expected.keys()].join() === [...got.keys()].join(),
+        titleOf(
+          trial,
+          `gradients are ${[...got.keys()].join(', ')}; the reference has ${[...expected.keys()].join(', ')}`,
+        ),
+      );
+      for (const [what, result] of expected) {
+        demandClose(trial, what, got.get(what)!, await expectedOf(trial, rounding, result));
+      }
       disposeStep(expected);
     });
   },
@@ -34,7 +42,13 @@ export const trainsEveryParameter: AdapterRule = {
         for (const [name, param] of Object.entries(rig.slot.state.params)) {
           const gradient = found.get(`gradient toward ${name}`);
           demand(gradient !== undefined, titleOf(trial, `${name} got no gradient`));
-          demand(gradient.shape.join() === param.shape.join(), titleOf(trial, `the gradient toward ${name} is [${gradient.shape.join()}], the parameter [${param.shape.join()}]`));
+          demand(
+            gradient.shape.join() === param.shape.join(),
+            titleOf(
+              trial,
+              `the gradient toward ${name} is [${gradient.shape.join()}], the parameter [${param.shape.join()}]`,
+            ),
+          );
         }
         disposeStep(found);
       }

@@ -38,7 +38,10 @@ export const gradientsAreDerivatives: AdapterRule = {
         const differences = await centralDifferences(values, i, (moved) => lossAt(rig, x, weights, of, moved[i]!));
         overwriteQuietly(of, values[i]!);
         // The gradient's own rounding in float64 is far below what differences can see.
-        demandClose(trial, `gradient toward ${name}`, gradient, { value: differences.gradient, tolerance: differences.error });
+        demandClose(trial, `gradient toward ${name}`, gradient, {
+          value: differences.gradient,
+          tolerance: differences.error,
+        });
       }
       for (const [, of] of toward) of.grad = undefined;
       x.dispose();
@@ -68,4 +71,3 @@ function overwriteQuietly({ backend, storage, size }: Tensor, values: Float64Arr
   backend.kernels.writeSlice(storage, [size], source, [0], [size]);
   backend.free(source);
 }
-

@@ -12,7 +12,10 @@ export const configRules: readonly ConfigRule[] = [
     name: 'its configuration survives JSON and is its own fixed point',
     run({ adapter, config }) {
       const again = adapter.parseConfig(JSON.parse(JSON.stringify(config)));
-      demand(text(again) === text(config), `${adapter.type}: the configuration comes back from JSON as ${text(again)}, it was ${text(config)}`);
+      demand(
+        text(again) === text(config),
+        `${adapter.type}: the configuration comes back from JSON as ${text(again)}, it was ${text(config)}`,
+      );
     },
   },
   {
@@ -39,13 +42,23 @@ export function demandRefused(type: string, parse: () => unknown, path?: string)
   } catch (error) {
     thrown = error;
   }
-  demand(thrown instanceof AdapterError && thrown.code === 'ADAPTER_CONFIG', `${type}: a configuration with a wrong ${path ?? 'type'} must throw ADAPTER_CONFIG, not ${String(thrown)}`, thrown);
-  demand(path === undefined || thrown.path?.startsWith(path) === true, `${type}: the error names the path ${String(thrown.path)}, not ${path}`, thrown);
+  demand(
+    thrown instanceof AdapterError && thrown.code === 'ADAPTER_CONFIG',
+    `${type}: a configuration with a wrong ${path ?? 'type'} must throw ADAPTER_CONFIG, not ${String(thrown)}`,
+    thrown,
+  );
+  demand(
+    path === undefined || thrown.path?.startsWith(path) === true,
+    `${type}: the error names the path ${String(thrown.path)}, not ${path}`,
+    thrown,
+  );
 }
 
 /** With keys in order. */
 function text(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1))) : inner,
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
   );
 }

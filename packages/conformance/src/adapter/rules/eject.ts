@@ -24,7 +24,10 @@ export const ejectIsExact: AdapterRule = {
       if (merged) await adapter.merge();
       adapter.eject();
       demandEqual(trial, 'output after eject', await outputOf(trial, layer), base);
-      demand(backend.memory().liveBytes === live, titleOf(trial, `eject leaves ${backend.memory().liveBytes - live} bytes behind`));
+      demand(
+        backend.memory().liveBytes === live,
+        titleOf(trial, `eject leaves ${backend.memory().liveBytes - live} bytes behind`),
+      );
     }
     layer.dispose();
   },
@@ -53,9 +56,18 @@ export const adaptersAddUp: AdapterRule = {
       const x = inputOf(backend, trial.row, leading);
       const [y, base, deltas] = scope(() => {
         const y0 = plain(layer, x);
-        return [layer.forward(x), y0, layer.slots.map((slot) => slot.delta(x, y0, layer.frozenLayer(slot.site), trainingOff))];
+        return [
+          layer.forward(x),
+          y0,
+          layer.slots.map((slot) => slot.delta(x, y0, layer.frozenLayer(slot.site), trainingOff)),
+        ];
       });
-      const [together, start, one, two] = [await y.data(), await base.data(), await deltas[0]!.data(), await deltas[1]!.data()];
+      const [together, start, one, two] = [
+        await y.data(),
+        await base.data(),
+        await deltas[0]!.data(),
+        await deltas[1]!.data(),
+      ];
       const narrow = backend.supports.precision === 'f32' ? Math.fround : (value: number) => value;
       const sum = together.map((_: number, i: number) => narrow(narrow(start[i]! + one[i]!) + two[i]!));
       demandEqual(trial, 'output of both', together, sum);

@@ -8,7 +8,8 @@ import type { AdapterRule } from './rule.ts';
 /** What llama.cpp makes of the pair is what merging makes of the state. */
 export const ggufPairIsTheChange: AdapterRule = {
   name: "its GGUF pair's product is the merged change, there and back",
-  excuse: ({ configured: { adapter } }) => ('unsupported' in adapter.files.gguf ? adapter.files.gguf.unsupported : undefined),
+  excuse: ({ configured: { adapter } }) =>
+    'unsupported' in adapter.files.gguf ? adapter.files.gguf.unsupported : undefined,
   async run(trial) {
     const { adapter, config } = trial.configured;
     const { gguf } = adapter.files;
@@ -18,9 +19,18 @@ export const ggufPairIsTheChange: AdapterRule = {
       const [state] = states.values();
       const pair = gguf.toPair(state!, config, site);
       const rank = pair.a.shape[0]!;
-      demand(pair.a.format === 'f32' && pair.a.shape.join() === [rank, site.inFeatures].join(), titleOf(trial, `a is ${pair.a.format} [${pair.a.shape.join()}], not f32 [rank, in]`));
-      demand(pair.b.format === 'f32' && pair.b.shape.join() === [site.outFeatures, rank].join(), titleOf(trial, `b is ${pair.b.format} [${pair.b.shape.join()}], not f32 [out, rank]`));
-      demand(Number.isFinite(Math.fround(pair.alpha)) && Math.fround(pair.alpha) !== 0, titleOf(trial, `alpha ${pair.alpha} cannot be stored`));
+      demand(
+        pair.a.format === 'f32' && pair.a.shape.join() === [rank, site.inFeatures].join(),
+        titleOf(trial, `a is ${pair.a.format} [${pair.a.shape.join()}], not f32 [rank, in]`),
+      );
+      demand(
+        pair.b.format === 'f32' && pair.b.shape.join() === [site.outFeatures, rank].join(),
+        titleOf(trial, `b is ${pair.b.format} [${pair.b.shape.join()}], not f32 [out, rank]`),
+      );
+      demand(
+        Number.isFinite(Math.fround(pair.alpha)) && Math.fround(pair.alpha) !== 0,
+        titleOf(trial, `alpha ${pair.alpha} cannot be stored`),
+      );
       const expected = productOf(pair, trial);
       const change = await changeOf(trial, state!, config);
       demandClose(trial, 'the merged change', change, expected);
@@ -70,7 +80,8 @@ function productOf({ alpha, a, b }: GgufPair, { row }: Trial): { value: Float64A
 /** The names and the configuration under which PEFT knows it. */
 export const peftFormIsWhole: AdapterRule = {
   name: 'its PEFT form names every tensor once and brings the configuration back',
-  excuse: ({ configured: { adapter } }) => ('unsupported' in adapter.files.peft ? adapter.files.peft.unsupported : undefined),
+  excuse: ({ configured: { adapter } }) =>
+    'unsupported' in adapter.files.peft ? adapter.files.peft.unsupported : undefined,
   async run(trial) {
     const { adapter, config } = trial.configured;
     const { peft } = adapter.files;
@@ -78,11 +89,26 @@ export const peftFormIsWhole: AdapterRule = {
     await withRig(trial, {}, async ({ slot: { site, state } }) => {
       const names = peft.tensorNames(site);
       const own = [...Object.keys(state.params), ...Object.keys(state.buffers)];
-      demand(Object.keys(state.params).every((name) => name in names), titleOf(trial, `a parameter has no name in PEFT: ${own.join()} against ${Object.keys(names).join()}`));
-      demand(new Set(Object.values(names)).size === Object.keys(names).length, titleOf(trial, 'two tensors have the same name in PEFT'));
-      const saved = JSON.parse(JSON.stringify({ ...peft.toConfig(config), peft_type: peft.peftType })) as Record<string, unknown>;
+      demand(
+        Object.keys(state.params).every((name) => name in names),
+        titleOf(trial, `a parameter has no name in PEFT: ${own.join()} against ${Object.keys(names).join()}`),
+      );
+      demand(
+        new Set(Object.values(names)).size === Object.keys(names).length,
+        titleOf(trial, 'two tensors have the same name in PEFT'),
+      );
+      const saved = JSON.parse(JSON.stringify({ ...peft.toConfig(config), peft_type: peft.peftType })) as Record<
+        string,
+        unknown
+      >;
       const back = peft.fromConfig(saved);
-      demand(JSON.stringify(back) === JSON.stringify(config), titleOf(trial, `the configuration comes back from PEFT as ${JSON.stringify(back)}, it was ${JSON.stringify(config)}`));
+      demand(
+        JSON.stringify(back) === JSON.stringify(config),
+        titleOf(
+          trial,
+          `the configuration comes back from PEFT as ${JSON.stringify(back)}, it was ${JSON.stringify(config)}`,
+        ),
+      );
     });
   },
 };

@@ -13,7 +13,8 @@ const least = 800;
 /** Frozen means free: counted in kernels and bytes. */
 export const baseIsFree: AdapterRule = {
   name: 'spends no gradient, kernel or byte on the frozen base',
-  excuse: ({ row }) => (row.inFeatures * row.outFeatures < least ? 'the weight is too small to be told from other tensors' : undefined),
+  excuse: ({ row }) =>
+    row.inFeatures * row.outFeatures < least ? 'the weight is too small to be told from other tensors' : undefined,
   async run(trial) {
     const states = await stirredStates(trial);
     const backend = countingBackend(trial.backend);
@@ -37,7 +38,13 @@ export const baseIsFree: AdapterRule = {
         const forward = readsOf(calls.slice(0, forwardCalls), size);
         const reverse = readsOf(calls.slice(forwardCalls), size);
         const allowed = inputGradient && trial.row.kind === 'linear' ? forward : 0;
-        demand(reverse === allowed, titleOf(trial, `backward reads the base weight ${reverse} times, forward ${forward}; ${allowed} is right where the input ${inputGradient ? 'wants a' : 'wants no'} gradient`));
+        demand(
+          reverse === allowed,
+          titleOf(
+            trial,
+            `backward reads the base weight ${reverse} times, forward ${forward}; ${allowed} is right where the input ${inputGradient ? 'wants a' : 'wants no'} gradient`,
+          ),
+        );
         demandOnlyGradientsLive(trial, backend.memory().liveBytes - live, found);
         disposeStep(found);
         demand(backend.memory().liveBytes === live, titleOf(trial, 'a training step leaves bytes behind'));
@@ -49,7 +56,10 @@ export const baseIsFree: AdapterRule = {
 /** A gradient toward the weight would be as large as the weight. Blocks that the backend does not know are decoded, but by no kernel. */
 function demandNoWeightGradient(trial: Trial, calls: readonly KernelCall[], size: number): void {
   const wrong = calls.find((call) => call.results.includes(size));
-  demand(wrong === undefined, titleOf(trial, `${wrong?.kernel} makes something as large as the frozen weight (${size} elements)`));
+  demand(
+    wrong === undefined,
+    titleOf(trial, `${wrong?.kernel} makes something as large as the frozen weight (${size} elements)`),
+  );
 }
 
 function readsOf(calls: readonly KernelCall[], size: number): number {
@@ -57,9 +67,16 @@ function readsOf(calls: readonly KernelCall[], size: number): number {
 }
 
 /** After backward, output and gradients are all that was not there before. */
-function demandOnlyGradientsLive(trial: Trial, grown: number, found: ReadonlyMap<string, { storage: { byteLength: number } }>): void {
+function demandOnlyGradientsLive(
+  trial: Trial,
+  grown: number,
+  found: ReadonlyMap<string, { storage: { byteLength: number } }>,
+): void {
   const results = [...found.values()].reduce((bytes, { storage }) => bytes + storage.byteLength, 0);
-  demand(grown === results, titleOf(trial, `${grown} bytes are live after backward; output and gradients are ${results}`));
+  demand(
+    grown === results,
+    titleOf(trial, `${grown} bytes are live after backward; output and gradients are ${results}`),
+  );
 }
 
 /** Training, merging and taking off leave the base's bytes as they came. */
@@ -72,7 +89,9 @@ export const baseIsUntouched: AdapterRule = {
       const before = own ? undefined : await bytesOf(rig);
       disposeStep(step(rig));
       disposeStep(step(rig, { pass: { ...trainingPass, step: 4 } }));
-      if (before !== undefined) demand(sameBits(await bytesOf(rig), before), titleOf(trial, 'training changed the base weight'));
+      if (before !== undefined) {
+        demand(sameBits(await bytesOf(rig), before), titleOf(trial, 'training changed the base weight'));
+      }
     });
   },
 };

@@ -27,8 +27,16 @@ export const liveIsMerged: AdapterRule = {
     const rounding = tracker(trial);
     await withRig({ ...trial, backend: rounding }, { states }, async (rig) => {
       const x = inputOf(rounding, trial.row, leading);
-      const expected = await expectedOf(trial, rounding, scope(() => rig.layer.forward(x)));
-      const other = await expectedOf(trial, rounding, await mergedOutput(rig, x, (weight) => rounding.loosen(weight.storage, 1.01 * 2 ** -24)));
+      const expected = await expectedOf(
+        trial,
+        rounding,
+        scope(() => rig.layer.forward(x)),
+      );
+      const other = await expectedOf(
+        trial,
+        rounding,
+        await mergedOutput(rig, x, (weight) => rounding.loosen(weight.storage, 1.01 * 2 ** -24)),
+      );
       demandClose(trial, 'live output', live, expected);
       demandClose(trial, 'merged output', merged, both(expected, other));
     });
@@ -47,7 +55,10 @@ async function mergedOutput(rig: Rig, x: Tensor, loosen: (weight: Tensor) => voi
   const weight = tensor(backend, await merged.values(), merged.shape);
   loosen(weight);
   const bias = biasOf(trial.row);
-  const layer = trial.row.kind === 'embedding' ? new Embedding(weight) : new Linear(weight, bias && tensor(backend, bias, [bias.length]));
+  const layer =
+    trial.row.kind === 'embedding'
+      ? new Embedding(weight)
+      : new Linear(weight, bias && tensor(backend, bias, [bias.length]));
   return layer.forward(x);
 }
 
@@ -62,7 +73,10 @@ export const unmergeIsExact: AdapterRule = {
       const [weight, live] = [await hostOf(rig), await rig.output(leading)];
       for (let round = 0; round < 2; round++) {
         await adapter.merge();
-        demand(adapter.merged && layer.weight.shape.join() === weight.shape.join(), titleOf(trial, 'the merged weight has another shape'));
+        demand(
+          adapter.merged && layer.weight.shape.join() === weight.shape.join(),
+          titleOf(trial, 'the merged weight has another shape'),
+        );
         adapter.unmerge();
         demand(sameHost(await hostOf(rig), weight), titleOf(trial, 'unmerge did not restore the weight'));
         demandEqual(trial, 'output after unmerge', await rig.output(leading), live);

@@ -27,9 +27,15 @@ export const carriesNonFinite: AdapterRule = {
           const [got, expected] = [await deltaOf(rig, value), await deltaOf(other, value)];
           demandSameKind(trial, `delta with ${value} in row 1 of x`, got, expected);
           const { outFeatures } = trial.row;
-          const others = (numbers: TypedArray): TypedArray => numbers.filter((_: number, i: number) => Math.floor(i / outFeatures) !== 1);
+          const others = (numbers: TypedArray): TypedArray =>
+            numbers.filter((_: number, i: number) => Math.floor(i / outFeatures) !== 1);
           demandEqual(trial, `other rows' delta with ${value} in row 1 of x`, others(got), others(clean));
-          if (Number.isNaN(value)) demand(got.slice(outFeatures, 2 * outFeatures).every((number: number) => Number.isNaN(number)), titleOf(trial, 'NaN in a row of x does not show in all of its delta'));
+          if (Number.isNaN(value)) {
+            demand(
+              got.slice(outFeatures, 2 * outFeatures).every((number: number) => Number.isNaN(number)),
+              titleOf(trial, 'NaN in a row of x does not show in all of its delta'),
+            );
+          }
         }
       });
     });
@@ -39,7 +45,10 @@ export const carriesNonFinite: AdapterRule = {
         const broken = Float32Array.from(array.data).fill(NaN, 0, 1);
         const params = { ...state.params, [name]: { ...array, data: broken } };
         await withRig(trial, { states: new Map([[path, { ...state, params }]]) }, async (rig) => {
-          demand((await rig.output([rows])).some((number: number) => Number.isNaN(number)), titleOf(trial, `NaN in ${name} does not show in the output`));
+          demand(
+            (await rig.output([rows])).some((number: number) => Number.isNaN(number)),
+            titleOf(trial, `NaN in ${name} does not show in the output`),
+          );
         });
       }
     }

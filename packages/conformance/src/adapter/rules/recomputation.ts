@@ -15,11 +15,20 @@ export const recomputes: AdapterRule = {
     await withRig(trial, { states }, async (rig) => {
       const parameters = Object.values(rig.slot.state.params);
       const kept = await readStep(step(rig));
-      const again = await readStep(step(rig, { forward: (x) => checkpoint((input) => rig.layer.forward(input, trainingPass), x, { parameters }) }));
+      const again = await readStep(
+        step(rig, { forward: (x) => checkpoint((input) => rig.layer.forward(input, trainingPass), x, { parameters }) }),
+      );
       for (const [what, values] of kept) demandEqual(trial, `${what}, recomputed`, again.get(what)!, values);
-      const [inference, training, later] = [await rig.output([5]), kept.get('y')!, await rig.output([5], { ...trainingPass, step: 4 })];
+      const [inference, training, later] = [
+        await rig.output([5]),
+        kept.get('y')!,
+        await rig.output([5], { ...trainingPass, step: 4 }),
+      ];
       const random = !sameBits(inference, training);
-      demand(!random || trial.row.inFeatures < 13 || !sameBits(training, later), titleOf(trial, 'two steps have the same mask'));
+      demand(
+        !random || trial.row.inFeatures < 13 || !sameBits(training, later),
+        titleOf(trial, 'two steps have the same mask'),
+      );
     });
   },
 };

@@ -22,22 +22,37 @@ export const takesAnyRank: AdapterRule = {
     await withRig(trial, { states }, async (rig) => {
       for (const [leading, rows] of cuts) {
         const found = step(rig, { leading });
-        demand(found.get('y')!.shape.join() === [...leading, trial.row.outFeatures].join(), titleOf(trial, `[${leading.join()}, in] gives [${found.get('y')!.shape.join()}]`));
+        demand(
+          found.get('y')!.shape.join() === [...leading, trial.row.outFeatures].join(),
+          titleOf(trial, `[${leading.join()}, in] gives [${found.get('y')!.shape.join()}]`),
+        );
         const got = await readStep(found);
         if (trial.backend.supports.deterministic) {
           const plain = await readStep(step(rig, { leading: rows }));
-          for (const [what, values] of got) demandEqual(trial, `${what} for leading axes [${leading.join()}]`, values, plain.get(what)!);
+          for (const [what, values] of got) {
+            demandEqual(trial, `${what} for leading axes [${leading.join()}]`, values, plain.get(what)!);
+          }
         } else {
           await withRig({ ...trial, backend: rounding }, { states }, async (other) => {
             const expected = step(other, { leading: rows });
-            for (const [what, result] of expected) demandClose(trial, what, got.get(what)!, await expectedOf(trial, rounding, result));
+            for (const [what, result] of expected) {
+              demandClose(trial, what, got.get(what)!, await expectedOf(trial, rounding, result));
+            }
             disposeStep(expected);
           });
         }
       }
       const none = step(rig, { leading: [0] });
-      demand(none.get('y')!.shape.join() === [0, trial.row.outFeatures].join(), titleOf(trial, 'no rows do not give no rows'));
-      for (const [what, values] of await readStep(none)) demand(values.every((value: number) => value === 0), titleOf(trial, `${what} of no rows is not zero`));
+      demand(
+        none.get('y')!.shape.join() === [0, trial.row.outFeatures].join(),
+        titleOf(trial, 'no rows do not give no rows'),
+      );
+      for (const [what, values] of await readStep(none)) {
+        demand(
+          values.every((value: number) => value === 0),
+          titleOf(trial, `${what} of no rows is not zero`),
+        );
+      }
     });
   },
 };

@@ -36,14 +36,18 @@ export const startsTheSameEverywhere: AdapterRule = {
     for (const [name, values] of here) demandEqual(trial, `initial ${name}`, values, there.get(name)!);
     const random = [...here].some(([name, values]) => !sameBits(values, other.get(name)!));
     const constant = [...here.values()].every((values) => values.every((value: number) => value === values[0]));
-    if (!random && !constant) throw new ConformanceError('CONFORMANCE_CONTRACT', titleOf(trial, 'initial weights do not depend on the seed'));
+    if (!random && !constant) {
+      throw new ConformanceError('CONFORMANCE_CONTRACT', titleOf(trial, 'initial weights do not depend on the seed'));
+    }
   },
 };
 
 async function initialBits(trial: Trial, from: number): Promise<Map<string, TypedArray>> {
   return withRig(trial, { seed: from }, async ({ slot }) => {
     const bits = new Map<string, TypedArray>();
-    for (const [name, param] of Object.entries(slot.state.params)) bits.set(name, Float32Array.from(await param.data()));
+    for (const [name, param] of Object.entries(slot.state.params)) {
+      bits.set(name, Float32Array.from(await param.data()));
+    }
     return bits;
   });
 }
@@ -74,6 +78,9 @@ async function startTolerance(trial: Trial): Promise<Float64Array> {
 function demandWithin(trial: Trial, got: TypedArray, expected: TypedArray, tolerance: Float64Array): void {
   const wrong = got.findIndex((value: number, i: number) => !(Math.abs(value - expected[i]!) <= tolerance[i]!));
   if (wrong < 0) return;
-  const message = titleOf(trial, `the output at init: element ${wrong} is ${got[wrong]}, must be ${expected[wrong]} within ${tolerance[wrong]}`);
+  const message = titleOf(
+    trial,
+    `the output at init: element ${wrong} is ${got[wrong]}, must be ${expected[wrong]} within ${tolerance[wrong]}`,
+  );
   throw new ConformanceError('CONFORMANCE_MISMATCH', message, got[wrong]);
 }
