@@ -18,9 +18,9 @@ export const MAX_PAGES = 65535;
  * The start of memory, the same in all variants: static data and the first stack below 1 MiB, then the control block with the ring,
  * then a stack for each thread.
  */
-export const CONTROL_ADDRESS = 1 << 20;
-export const STACKS_ADDRESS = 2 << 20;
-export const STACK_BYTES = 256 << 10;
+export const CONTROL_ADDRESS: number = 1 << 20;
+export const STACKS_ADDRESS: number = 2 << 20;
+export const STACK_BYTES: number = 256 << 10;
 
 export async function compile(variant: WasmVariant, assets: string | URL | undefined): Promise<WasmModule> {
   try {
