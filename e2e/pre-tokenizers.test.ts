@@ -33,7 +33,7 @@ const text = (value: string): GgufValue => ({ type: 'string', value });
 const texts = (value: readonly string[]): GgufValue => ({ type: 'array', of: 'string', value });
 
 describe.each(['smollm', 'gpt-2', 'default', 'qwen2', 'llama-bpe'])('pre-tokenizer %s', (pre) => {
-  it("gives llama.cpp's ids on 2,000 generated strings", async () => {
+  it("gives llama.cpp's ids on 1,000 generated strings", async () => {
     const { path } = await resolveModel('smollm2-135m-instruct');
     const source = await fileSource(path);
     const { metadata } = await openGguf(source);
@@ -47,7 +47,7 @@ describe.each(['smollm', 'gpt-2', 'default', 'qwen2', 'llama-bpe'])('pre-tokeniz
         const ids = [...ours.encode(string, { addSpecial: false, parseSpecial })];
         expect(ids).toEqual(oracle.encode(string, { parseSpecial }));
       }),
-      { numRuns: 2000, seed: 99 },
+      { numRuns: 1000, seed: 99 },
     );
   });
 });

@@ -1,9 +1,18 @@
 /** SmolLM2's tokenizer, rebuilt from the GGUF's metadata, against llama.cpp's. */
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { fileSource, openGguf } from '@lowrank/io-gguf';
-import { resolveModel, tokenizerFromGguf } from '@lowrank/models';
-import type { Tokenizer } from '@lowrank/models';
+import {
+  chatTemplateFromGguf,
+  encodeConversation,
+  readJsonLines,
+  renderChat,
+  resolveModel,
+  tokenizeRecords,
+  tokenizerFromGguf,
+} from '@lowrank/models';
+import type { ChatRecord, ChatTemplate, Tokenizer } from '@lowrank/models';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hardText } from './hard-text.ts';
 import { tokenOracle } from './llama-cpp/token-oracle.ts';
@@ -20,13 +29,16 @@ const fixture = new URL('../packages/models/test/fixtures/hard-strings.json', im
 const hardStrings = JSON.parse(readFileSync(fixture, 'utf8')) as HardString[];
 
 let tokenizer: Tokenizer;
+let template: ChatTemplate;
 let oracle: TokenOracle;
 
 beforeAll(async () => {
   const { path } = await resolveModel('smollm2-135m-instruct');
   oracle = await tokenOracle(path);
   const source = await fileSource(path);
-  tokenizer = tokenizerFromGguf((await openGguf(source)).metadata);
+  const { metadata } = await openGguf(source);
+  tokenizer = tokenizerFromGguf(metadata);
+  template = chatTemplateFromGguf(metadata, tokenizer)!;
   await source.close();
 });
 
@@ -81,5 +93,39 @@ describe("SmolLM2's token ids", () => {
       oracle.endsGeneration(id),
     );
     expect(tokenizer.endOfTurnIds).toEqual(ending);
+  });
+});
+
+describe("SmolLM2's conversations", () => {
+  const orders = (name: string) =>
+    readJsonLines(fileURLToPath(new URL(`../examples/orders/${name}.jsonl`, import.meta.url)));
+
+  it("have llama.cpp's ids of the rendered text, and are trained on the answers alone", async () => {
+    for await (const { record } of orders('train')) {
+      const { messages } = record as ChatRecord;
+      const { ids, trained } = encodeConversation(tokenizer, template, messages);
+      expect([...ids]).toEqual(oracle.encode(renderChat(template, messages), { parseSpecial: true }));
+      const answer = ids.filter((_, i) => trained[i] === 1);
+      expect(tokenizer.decode(answer, { skipSpecial: false })).toBe(`${messages[2]!.content}<|im_end|>\n`);
+    }
+  });
+
+  it('get a default system prompt where they have none', () => {
+    const { ids } = encodeConversation(tokenizer, template, [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello' },
+    ]);
+    expect(tokenizer.decode(ids)).toMatch(/^system\nYou are a helpful AI assistant named SmolLM/);
+  });
+
+  it('of the café orders have the figures that their README states', async () => {
+    const { examples, tokens, trainedTokens } = await tokenizeRecords(orders('train'), { tokenizer, template });
+    const readme = readFileSync(new URL('../examples/orders/README.md', import.meta.url), 'utf8');
+    const [, ...stated] = /(\d+) conversations, ([\d,]+) tokens[^,]*, ([\d,]+) of/.exec(readme) ?? [];
+    expect(stated.map((figure) => Number(figure.replaceAll(',', '')))).toEqual([
+      examples.length,
+      tokens,
+      trainedTokens,
+    ]);
   });
 });
