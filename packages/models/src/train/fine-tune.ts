@@ -87,9 +87,11 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   const data = batchSource(examples, { batchSize, seed, shuffle });
   const steps = settings.steps ?? settings.epochs * Math.ceil(data.batchesPerEpoch / gradientAccumulation);
   const adapter = 'adapter' in options.adapter ? await inject(model, options.adapter, { seed }) : options.adapter;
+  const { learningRate, weightDecay } = settings;
+  const optimizer = new AdamW([{ params: adapter.parameters() }], { learningRate, weightDecay });
   const trainer = new Trainer<Batch>({
-    optimizer: new AdamW([{ params: adapter.parameters() }], { learningRate: settings.learningRate, weightDecay: settings.weightDecay }),
-    schedule: learningRateSchedule({ kind: settings.schedule, learningRate: settings.learningRate, steps, warmup: settings.warmup }),
+    optimizer,
+    schedule: learningRateSchedule({ kind: settings.schedule, learningRate, steps, warmup: settings.warmup }),
     loss: lossOf(model, settings.gradientCheckpointing),
     data,
     steps,
@@ -111,9 +113,13 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
     ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
     ...(signal === undefined ? {} : { signal }),
   });
-  if (resume) trainer.restore(await latestState(store));
-  await options.onStart?.({ adapter, steps, firstStep: trainer.step });
-  return { ...(await trainer.run()), adapter, steps };
+  try {
+    if (resume) trainer.restore(await latestState(store));
+    await options.onStart?.({ adapter, steps, firstStep: trainer.step });
+    return { ...(await trainer.run()), adapter, steps };
+  } finally {
+    optimizer.dispose();
+  }
 }
 
 function withDefaults(options: FineTuneSettings) {
