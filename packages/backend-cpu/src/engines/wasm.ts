@@ -25,10 +25,10 @@ type Message =
 
 /** Starts WebAssembly threads over one shared memory. Throws `BACKEND_NOT_AVAILABLE` where there is none. */
 export async function wasmEngine(variant: 'relaxed' | 'baseline', options: WasmOptions): Promise<SharedEngine> {
-  const module = await compile(variant, options.assets);
   const { threads } = options;
   const firstAddress = Math.ceil((STACKS_ADDRESS + threads * STACK_BYTES) / PAGE) * PAGE;
   const memory = sharedMemory(firstAddress / PAGE);
+  const module = await compile(variant, options.assets);
   let bytes = new Uint8Array(memory.buffer);
   let ending = false;
   /** Until the engine is made nobody listens. */
@@ -108,14 +108,15 @@ function grow(memory: WasmMemory, pages: number): boolean {
 }
 
 function sharedMemory(initial: number): WasmMemory {
+  if (typeof SharedArrayBuffer === 'undefined') {
+    throw new BackendError(
+      'BACKEND_NOT_AVAILABLE',
+      'no shared memory: the page is not cross-origin isolated (send COOP and COEP headers, or use wasm-unshared)',
+    );
+  }
   try {
-    const memory = new webAssembly.Memory({ initial, maximum: MAX_PAGES, shared: true });
-    if (memory.buffer instanceof SharedArrayBuffer) return memory;
+    return new webAssembly.Memory({ initial, maximum: MAX_PAGES, shared: true });
   } catch (error) {
     throw new BackendError('BACKEND_NOT_AVAILABLE', `no shared WebAssembly memory: ${String(error)}`, { cause: error });
   }
-  throw new BackendError(
-    'BACKEND_NOT_AVAILABLE',
-    'no shared memory: the page is not cross-origin isolated (send COOP and COEP headers, or use wasm-unshared)',
-  );
 }
