@@ -11,10 +11,18 @@ export async function run(args: readonly string[]): Promise<number> {
     await makeProgram().parseAsync(args, { from: 'user' });
     return exit.done;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.input;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : tellOption(error, args);
     if (error instanceof Interrupted) return exit.interrupted;
     return tell(error, args.includes('--json'));
   }
+}
+
+/** Wrong options: commander has told them on stderr. */
+function tellOption(error: CommanderError, args: readonly string[]): number {
+  if (args.includes('--json')) {
+    process.stdout.write(`${JSON.stringify({ event: 'error', code: 'CLI_OPTION', message: error.message.replace(/^error: /, '') })}\n`);
+  }
+  return exit.input;
 }
 
 /** An error with a code is a message for the user; any other is a fault of ours, told with its stack. */

@@ -2,6 +2,7 @@ import type { Backend, InjectedAdapter } from '@lowrank/core';
 import { fileSource, openGguf, type GgufFile } from '@lowrank/io-gguf';
 import {
   chatTemplateFromGguf,
+  configFromGguf,
   loadAdapterGguf,
   loadCausalLm,
   resolveModel,
@@ -43,6 +44,8 @@ export async function openSession(options: SessionOptions, reporter: Reporter): 
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
+    // First, so that a file of another kind is called that, and not by what else it lacks.
+    configFromGguf(file);
     const tokenizer = tokenizerFromGguf(file.metadata);
     const template = chatTemplateFromGguf(file.metadata, tokenizer);
     const backend = await openBackend(options.backend, options.threads);
