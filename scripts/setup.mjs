@@ -21,6 +21,7 @@ ${Object.entries(commands)
 
 npm scripts of the same names exist: npm test, npm run demo, npm run check, npm run bench.
 Arguments go behind two dashes: npm run demo -- --help
+npm prints two lines of its own on stdout; a program that reads it wants none: npm run --silent demo -- --json
 `;
 
 /** @param {string[]} argv */
