@@ -14,7 +14,7 @@ export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported:
     const factor = config.useRslora ? Math.sqrt(config.rank) : 1;
     return {
       alpha: config.alpha,
-      a: f32(Float32Array.from(a), [config.rank, site.inFeatures]),
+      a: f32(new Float32Array(a), [config.rank, site.inFeatures]),
       b: f32(
         Float32Array.from(b, (value) => value * factor),
         [site.outFeatures, config.rank],

@@ -19,7 +19,7 @@ export async function mergeLora(
   const left = embedding ? transposed(a, rank, rows) : b;
   const right = embedding ? transposed(b, columns, rank) : a;
   const scale = loraScale(config);
-  const merged = Float32Array.from(await original.values());
+  const merged = (await original.values()).slice();
   const change = new Float64Array(columns);
   for (let row = 0; row < rows; row++) {
     change.fill(0);
@@ -34,12 +34,8 @@ export async function mergeLora(
   return hostWeight([rows, columns], merged);
 }
 
-/** A [rank, in] and B [out, rank] of a state, checked. */
-export function pairOf(
-  state: HostState,
-  config: LoraConfig,
-  site: Site,
-): { a: ArrayLike<number>; b: ArrayLike<number> } {
+/** A [rank, in] and B [out, rank] of a state, checked, in float64: one kind of array is what engines run fast. */
+export function pairOf(state: HostState, config: LoraConfig, site: Site): { a: Float64Array; b: Float64Array } {
   const { rank } = config;
   return {
     a: matrix(state.params['A'], [rank, site.inFeatures], `${site.path}.A`),
@@ -47,7 +43,7 @@ export function pairOf(
   };
 }
 
-function matrix(array: HostArray | undefined, shape: readonly [number, number], path: string): ArrayLike<number> {
+function matrix(array: HostArray | undefined, shape: readonly [number, number], path: string): Float64Array {
   const found = array === undefined ? 'absent' : `${array.format} [${array.shape.join(', ')}]`;
   if (
     array === undefined ||
@@ -62,10 +58,10 @@ function matrix(array: HostArray | undefined, shape: readonly [number, number], 
       { path, value: array?.shape },
     );
   }
-  return array.data;
+  return new Float64Array(array.data);
 }
 
-function transposed(values: ArrayLike<number>, rows: number, columns: number): Float64Array {
+function transposed(values: Float64Array, rows: number, columns: number): Float64Array {
   const turned = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) turned[column * rows + row] = values[row * columns + column]!;
