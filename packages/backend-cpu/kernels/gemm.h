@@ -16,7 +16,9 @@
 
 /* Rows of a tile: as many as leave no register spilled. A tile is two vectors wide. */
 #if VL == 16
+#ifndef MR
 #define MR 8
+#endif
 #elif VL == 8
 #define MR 6
 #else
@@ -77,6 +79,9 @@ typedef float row_any __attribute__((ext_vector_type(T), aligned(4), may_alias))
 INLINE row_t row_load(const float *p) { return *(const row_any *)p; }
 INLINE void row_store(float *p, row_t x) { *(row_any *)p = x; }
 
+/* How often T rows are turned for a panel. */
+#define GROUPS ((MR + T - 1) / T)
+
 /* Packs rows [0, rows) of `source` (its first element at (0, 0)), depth columns, to panels [depth][MR]. Lanes past `rows`
    are not written: the tile does not read them. */
 INLINE void pack_a(float *restrict target, matrix source, isize rows, isize depth) {
@@ -98,14 +103,20 @@ INLINE void pack_a(float *restrict target, matrix source, isize rows, isize dept
     if (count == MR) {
       const float *p = data + i * stride;
       for (; k + T < depth; k += T) {
-        row_t r[T];
-        for (int j = 0; j < T; j++) {
-          r[j] = row_load(p + (j < MR ? j : MR - 1) * stride + k);
-          prefetch(p + (j + MR) * stride + k);
+        row_t r[GROUPS][T];
+#pragma clang loop unroll(full)
+        for (int g = 0; g < GROUPS; g++) {
+          for (int j = 0; j < T; j++) {
+            isize row = g * T + j < MR ? g * T + j : MR - 1;
+            r[g][j] = row_load(p + row * stride + k);
+            prefetch(p + (row + MR) * stride + k);
+          }
+          transpose(r[g]);
         }
-        transpose(r);
-        /* Where MR < T each store's last lanes are overwritten by the next; k + T < depth keeps that within the panel. */
-        for (int j = 0; j < T; j++) row_store(target + (k + j) * MR, r[j]);
+        /* Where T does not divide MR a store's last lanes are overwritten by the next; k + T < depth keeps them inside. */
+        for (int j = 0; j < T; j++)
+#pragma clang loop unroll(full)
+          for (int g = 0; g < GROUPS; g++) row_store(target + (k + j) * MR + g * T, r[g][j]);
       }
     }
     for (isize r = 0; r < count; r++)
@@ -159,11 +170,11 @@ INLINE void pack_b(float *restrict target, matrix source, isize depth, isize col
 }
 
 /*
- * One tile: c [rows, vectors * VL] gets `depth` more steps of its chains; `fresh` ones start from 0.
- * a is a panel [depth][MR], b is [depth] rows of vectors * VL elements, bStride apart.
+ * One tile: c [rows, vectors * VL] gets `depth` more steps of its chains; `fresh` ones start from 0. Element (i, k) of a is
+ * a[i * aRow + k * aStep]: 1 and MR in a panel. b is `depth` rows of vectors * VL elements, bStride apart.
  */
-INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, const float *restrict b, isize bStride,
-                 float *restrict c, isize cStride, int fresh) {
+INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, isize aRow, isize aStep,
+                 const float *restrict b, isize bStride, float *restrict c, isize cStride, int fresh) {
   vf s[MR][2];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
@@ -176,11 +187,11 @@ INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, co
     for (int j = 0; j < vectors; j++) y[j] = vload(b + j * VL);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
-      vf x = vset(a[i]);
+      vf x = vset(a[i * aRow]);
 #pragma clang loop unroll(full)
       for (int j = 0; j < vectors; j++) s[i][j] = vfma(x, y[j], s[i][j]);
     }
-    a += MR;
+    a += aStep;
     b += bStride;
   }
 #pragma clang loop unroll(full)
@@ -189,25 +200,39 @@ INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, co
     for (int j = 0; j < vectors; j++) vstore(c + i * cStride + j * VL, s[i][j]);
 }
 
-/* A tile of rows 1..MR and 1 or 2 vectors; compiled once in each file that uses it. */
+#if MR > 6
+#define FOR_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#elif MR > 4
+#define FOR_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#else
+#define FOR_ROWS(X) X(1) X(2) X(3) X(4)
+#endif
+
+/* A tile of 1..MR rows of a panel, and of 1 or 2 vectors; compiled once in each file that uses it. */
 static __attribute__((noinline)) void any_tile(isize rows, isize vectors, isize depth, const float *a, const float *b,
                                                isize bStride, float *c, isize cStride, int fresh) {
 #define ROWS(r) \
   case r: \
     if (vectors == 1) \
-      tile(r, 1, depth, a, b, bStride, c, cStride, fresh); \
+      tile(r, 1, depth, a, 1, MR, b, bStride, c, cStride, fresh); \
     else \
-      tile(r, 2, depth, a, b, bStride, c, cStride, fresh); \
+      tile(r, 2, depth, a, 1, MR, b, bStride, c, cStride, fresh); \
     break;
-  switch (rows) {
-    ROWS(1) ROWS(2) ROWS(3) ROWS(4)
-#if MR > 4
-    ROWS(5) ROWS(6)
-#endif
-#if MR > 6
-    ROWS(7) ROWS(8)
-#endif
-  }
+  switch (rows) { FOR_ROWS(ROWS) }
+#undef ROWS
+}
+
+/* The same with rows of a that lie in order, aRow apart, and b and c in panels of NR. */
+static __attribute__((noinline, unused)) void narrow_tile(isize rows, isize vectors, isize depth, const float *a,
+                                                          isize aRow, const float *b, float *c, int fresh) {
+#define ROWS(r) \
+  case r: \
+    if (vectors == 1) \
+      tile(r, 1, depth, a, aRow, 1, b, NR, c, NR, fresh); \
+    else \
+      tile(r, 2, depth, a, aRow, 1, b, NR, c, NR, fresh); \
+    break;
+  switch (rows) { FOR_ROWS(ROWS) }
 #undef ROWS
 }
 
@@ -227,7 +252,7 @@ static __attribute__((noinline)) void multiply(const float *a, const float *b, i
           prefetch(cp + (MR + r) * cStride);
           prefetch(cp + (MR + r) * cStride + NR - 1);
         }
-        tile(MR, 2, depth, panel, bp, bStride, cp, cStride, fresh);
+        tile(MR, 2, depth, panel, 1, MR, bp, bStride, cp, cStride, fresh);
         continue;
       }
       isize vectors = nr <= VL ? 1 : 2;

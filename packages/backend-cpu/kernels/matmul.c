@@ -1,6 +1,9 @@
 /* c[b] = op(a[b]) op(b[b]): gemm.h has the tile and the order of sums, product.h the threads. */
 #include "product.h"
 
+/* Rows of a chunk where C is narrow, and columns where it is that and turned. */
+#define NARROW 128
+
 static void strip(const product *p, const float *apack, isize i, isize rows, isize j, isize columns, isize k,
                   isize depth) {
   matrix b = at(p->b, k, j);
@@ -15,14 +18,53 @@ static void strip(const product *p, const float *apack, isize i, isize rows, isi
   multiply(apack, packed, depth * NR, NR, c, p->n, rows, columns, depth, k == 0);
 }
 
+/* Steps of k in a block of the turned case, which reads A's rows where they lie. */
+#define SHALLOW 64
+
+/* At most NR columns (a LoRA's A): each element of A is used but once or twice, so it is not packed. */
+static void narrow(worker *w, const product *p) {
+  isize m = p->m, n = p->n, k = p->k, stride = p->a.rowStride;
+  for (isize top, end; team_range(w, m, NARROW, &top, &end);) {
+    _Alignas(64) float packed[KC * NR], sums[NARROW * NR];
+    for (isize step = 0; step == 0 || step < k; step += KC) {
+      isize depth = min_size(KC, k - step);
+      pack_b_panel(packed, at(p->b, step, 0), depth, n);
+      for (isize i = top; i < end; i += MR)
+        narrow_tile(min_size(MR, end - i), n <= VL ? 1 : 2, depth, p->a.data + i * stride + step, stride, packed,
+                    sums + (i - top) * NR, step == 0);
+    }
+    for (isize i = top; i < end; i++)
+      for (isize j = 0; j < n; j++) p->c[i * n + j] = sums[(i - top) * NR + j];
+  }
+}
+
+/* Few columns and a transposed A (a LoRA's gradient dy^T h): C^T = B^T A^T, with A's rows as they lie, then turned. */
+static void turned(worker *w, const product *p) {
+  isize m = p->m, n = p->n, k = p->k;
+  for (isize left, end; team_range(w, m, NARROW, &left, &end);) {
+    _Alignas(64) float apack[SHALLOW * 2 * MR], sums[2 * MR * NARROW];
+    for (isize step = 0; step == 0 || step < k; step += SHALLOW) {
+      isize depth = min_size(SHALLOW, k - step);
+      matrix b = at(p->b, step, 0);
+      pack_a(apack, (matrix){b.data, b.columnStride, b.rowStride}, n, depth);
+      const float *rows = p->a.data + step * m + left;
+      multiply(apack, rows, NR, m, sums, NARROW, n, end - left, depth, step == 0);
+    }
+    for (isize i = left; i < end; i++)
+      for (isize j = 0; j < n; j++) p->c[i * n + j] = sums[j * NARROW + i - left];
+  }
+}
+
 KERNEL(matmul) {
   product p = {.c = F32(a[0]), .m = SIZE(a[5]), .n = SIZE(a[6]), .k = SIZE(a[7])};
   isize batch = SIZE(a[4]);
-  p.a.data = F32(a[1]);
-  p.b.data = F32(a[2]);
-  p.a.rowStride = a[8] != 0 ? 1 : p.k;
-  p.a.columnStride = a[8] != 0 ? p.m : 1;
-  p.b.rowStride = a[9] != 0 ? 1 : p.n;
-  p.b.columnStride = a[9] != 0 ? p.k : 1;
-  multiply_batch(w, &p, batch, a[10] != 0 ? p.m * p.k : 0, a[11] != 0 ? p.k * p.n : 0, F32(a[3]));
+  int transposeA = a[8] != 0, transposeB = a[9] != 0;
+  p.a = transposeA ? (matrix){F32(a[1]), 1, p.m} : (matrix){F32(a[1]), p.k, 1};
+  p.b = transposeB ? (matrix){F32(a[2]), 1, p.k} : (matrix){F32(a[2]), p.n, 1};
+  if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
+    narrow(w, &p);
+  else if (batch == 1 && p.n <= 2 * MR && transposeA && p.m >= NARROW && p.m % VL == 0)
+    turned(w, &p);
+  else
+    multiply_batch(w, &p, batch, a[10] != 0 ? p.m * p.k : 0, a[11] != 0 ? p.k * p.n : 0, F32(a[3]));
 }
