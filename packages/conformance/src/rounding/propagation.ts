@@ -20,7 +20,7 @@ export const unaryShift: Record<UnaryOp, (x: number, error: number, y: number) =
 export const binaryShift: Record<BinaryOp, (a: number, errorA: number, b: number, errorB: number) => number> = {
   add: (_a, errorA, _b, errorB) => errorA + errorB,
   sub: (_a, errorA, _b, errorB) => errorA + errorB,
-  mul: (a, errorA, b, errorB) => Math.abs(a) * errorB + Math.abs(b) * errorA + errorA * errorB,
+  mul: (a, errorA, b, errorB) => times(a, errorB) + times(b, errorA) + times(errorA, errorB),
   div: (a, errorA, b, errorB) => {
     const least = Math.abs(b) - errorB;
     return least > 0 ? (errorA * Math.abs(b) + Math.abs(a) * errorB) / (Math.abs(b) * least) : anyIf(errorA + errorB);
@@ -42,3 +42,20 @@ function undecided(a: number, errorA: number, b: number, errorB: number): number
 function anyIf(error: number): number {
   return error === 0 ? 0 : Infinity;
 }
+
+/** |a| error, 0 where either is: nothing times whatever is nothing. */
+function times(a: number, error: number): number {
+  return a === 0 || error === 0 ? 0 : Math.abs(a) * error;
+}
+
+/** Operations that choose or copy: no rounding of their own. */
+export const exactOps: ReadonlySet<UnaryOp | BinaryOp> = new Set([
+  'neg',
+  'abs',
+  'sign',
+  'max',
+  'min',
+  'equal',
+  'less',
+  'lessEqual',
+]);

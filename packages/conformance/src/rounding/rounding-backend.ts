@@ -7,7 +7,7 @@ import { gather, scatterAdd } from '../reference/indexing.ts';
 import { concat, permute, slice, writeSlice } from '../reference/layout.ts';
 import { matmul } from '../reference/matmul.ts';
 import { reduce } from '../reference/reduce.ts';
-import { binaryShift, unaryShift } from './propagation.ts';
+import { binaryShift, exactOps, unaryShift } from './propagation.ts';
 import { tracked, TrackedStorage } from './tracked-storage.ts';
 
 /** A backend that computes in float64 and knows for each number how far another backend may be from it. */
@@ -92,7 +92,7 @@ function primitives(
       const x = tracked(storage);
       const y = elementwise.unary(op, x.f32);
       const shift = x.error.map((error, i) => unaryShift[op](x.f32[i]!, error, y[i]!));
-      return own(y, sum(shift, bounds.unary(op, x.f32, y, unit)));
+      return own(y, exactOps.has(op) ? shift : sum(shift, bounds.unary(op, x.f32, y, unit)));
     },
 
     binary(op, left, aShape, right, bShape) {
@@ -104,7 +104,7 @@ function primitives(
         const [p, q] = [fromA(i), fromB(i)];
         return binaryShift[op](a.f32[p]!, a.error[p]!, b.f32[q]!, b.error[q]!);
       });
-      return own(y, sum(shift, bounds.binary(op, y, unit)));
+      return own(y, exactOps.has(op) ? shift : sum(shift, bounds.binary(op, y, unit)));
     },
 
     where(condition, conditionShape, a, aShape, b, bShape, shape) {
@@ -127,14 +127,16 @@ function primitives(
 
     reduce(op, storage, outer, axis, inner) {
       const x = tracked(storage);
-      const shift = reduce(op === 'sum' ? 'sum' : 'max', x.error, outer, axis, inner);
-      return own(
-        reduce(op, x.f32, outer, axis, inner),
-        sum(
-          shift.map((off) => Math.max(0, off)),
-          bounds.reduction(op, x.magnitude, outer, axis, inner, unit),
-        ),
-      );
+      const y = reduce(op, x.f32, outer, axis, inner);
+      // A maximum is off by no more than its operands; of none it is exact.
+      if (op !== 'sum') {
+        return own(
+          y,
+          reduce('max', x.error, outer, axis, inner).map((off) => Math.max(0, off)),
+        );
+      }
+      const shift = reduce('sum', x.error, outer, axis, inner);
+      return own(y, sum(shift, bounds.reduction('sum', x.magnitude, outer, axis, inner, unit)));
     },
 
     matmul(left, right, spec) {
