@@ -11,8 +11,6 @@ export interface Architecture {
   readonly pairing: RopeSpec['pairing'];
   /** Module path to tensor name, without `.weight` and `.bias`. */
   readonly tensors: Readonly<Record<string, string>>;
-  /** Modules that have a bias. */
-  readonly biases: readonly string[];
 }
 
 /** The Llama family (Touvron et al. 2023, arXiv 2302.13971): SmolLM2, Llama 1 to 3, Mistral. */
@@ -33,7 +31,6 @@ const llama: Architecture = {
     'model.norm': 'output_norm',
     lm_head: 'output',
   },
-  biases: [],
 };
 
 /** Every architecture that is known. */

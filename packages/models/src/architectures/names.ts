@@ -16,5 +16,6 @@ function translate(name: string, table: readonly (readonly [string, string])[]):
   const number = layerNumber.exec(name)?.[0];
   const pattern = name.replace(layerNumber, '{n}');
   const found = table.find(([from]) => from === pattern)?.[1];
-  return number === undefined ? found : found?.replace('{n}', number);
+  if (found?.includes('{n}') !== (number !== undefined)) return undefined;
+  return found.replace('{n}', number ?? '');
 }

@@ -82,8 +82,8 @@ function checkSizes(config: CausalLmConfig, where: string): void {
     !Number.isInteger(headSize) ? `the head size ${headSize} is not a whole number`
     : heads % kvHeads !== 0 ? `${heads} heads do not share ${kvHeads} key-value heads evenly`
     : ropeDimensions % 2 !== 0 || ropeDimensions > headSize ? `RoPE turns ${ropeDimensions} of ${headSize} elements`
-    : !(ropeBase > 0) ? `the RoPE base is ${ropeBase}`
-    : !(normEpsilon >= 0) ? `the norms' epsilon is ${normEpsilon}`
+    : !(ropeBase > 0 && ropeBase < Infinity) ? `the RoPE base is ${ropeBase}`
+    : !(normEpsilon >= 0 && normEpsilon < Infinity) ? `the norms' epsilon is ${normEpsilon}`
     : undefined;
   if (wrong !== undefined) throw new ModelsError('MODELS_METADATA', `${where}: ${wrong}; the file's metadata are damaged or not supported`, { value: config });
 }

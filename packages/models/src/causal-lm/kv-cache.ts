@@ -9,17 +9,25 @@ import type { CausalLmConfig } from './config.ts';
 export class KvCache {
   readonly capacity: number;
   readonly #lengths: Int32Array;
-  readonly #keys: readonly Tensor[];
-  readonly #values: readonly Tensor[];
+  readonly #keys: Tensor[] = [];
+  readonly #values: Tensor[] = [];
 
   constructor(backend: Backend, config: CausalLmConfig, sequences: number, capacity: number) {
     const rows = sequences * capacity;
     const width = config.kvHeads * config.headSize;
-    const make = (): Tensor => keep(fromStorage(backend, backend.kernels.fill(0, rows * width, 'f32'), [rows, width], 'f32'));
+    const make = (): Tensor =>
+      keep(fromStorage(backend, backend.kernels.fill(0, rows * width, 'f32'), [rows, width], 'f32'));
     this.capacity = capacity;
     this.#lengths = new Int32Array(sequences);
-    this.#keys = Array.from({ length: config.layers }, make);
-    this.#values = Array.from({ length: config.layers }, make);
+    try {
+      for (let layer = 0; layer < config.layers; layer++) {
+        this.#keys.push(make());
+        this.#values.push(make());
+      }
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** Tokens that each sequence has. */
@@ -28,7 +36,13 @@ export class KvCache {
   }
 
   /** Adds a layer's new keys and values; gives all of that layer's. `counts[i]` new rows belong to sequence `rows[i]`. */
-  append(layer: number, k: Tensor, v: Tensor, sequences: readonly number[], counts: readonly number[]): { k: Tensor; v: Tensor } {
+  append(
+    layer: number,
+    k: Tensor,
+    v: Tensor,
+    sequences: readonly number[],
+    counts: readonly number[],
+  ): { k: Tensor; v: Tensor } {
     const [keys, values] = [this.#keys[layer]!, this.#values[layer]!];
     scope(() => {
       let at = 0;
@@ -52,7 +66,11 @@ export class KvCache {
       const count = counts[i]!;
       const length = this.#lengths[sequence]! + count;
       if (length > this.capacity) {
-        throw new ModelsError('MODELS_ARGUMENT', `a sequence of ${length} tokens does not fit a cache of ${this.capacity}`, { value: length });
+        throw new ModelsError(
+          'MODELS_ARGUMENT',
+          `a sequence of ${length} tokens does not fit a cache of ${this.capacity}`,
+          { value: length },
+        );
       }
       segments.set([start, count, sequence * this.capacity, length], i * 4);
       start += count;

@@ -93,12 +93,17 @@ export async function loadAdapterGguf(
   }
   const targets = { ...config!, targetModules: [...states.keys()] };
   const injected = await inject(model, { adapter, config: targets }, options);
-  injected.load(states);
+  try {
+    injected.load(states);
+  } catch (error) {
+    injected.eject();
+    throw error;
+  }
   return injected;
 }
 
 function siteOf(path: string, base: string, model: CausalLm, sites: ReadonlyMap<string, Site>): Site {
-  const module = modulePath(model.config.architecture, base.replace(/\.weight$/, ''));
+  const module = base.endsWith('.weight') ? modulePath(model.config.architecture, base.slice(0, -'.weight'.length)) : undefined;
   const site = module === undefined ? undefined : sites.get(module);
   if (site === undefined) {
     throw new ModelsError('MODELS_ADAPTER', `${path} adapts ${base}, which this model of ${model.config.layers} layers does not have; give the model it was trained on`, { value: base });

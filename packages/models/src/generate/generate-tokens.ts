@@ -23,6 +23,8 @@ export interface GeneratedToken {
 /**
  * Continues prompts, all in one batch, and gives each token as it comes. A sequence ends at a stop id, at `maxTokens`
  * or at the model's context length. Prompts of different lengths need no padding.
+ * @throws ModelsError MODELS_ARGUMENT for options out of range and for prompts that are empty, longer than the context or
+ * hold ids that the model has not; the signal's reason once it is aborted. The cache is freed in every case.
  */
 export async function* generateTokens(
   model: CausalLm,
@@ -31,10 +33,13 @@ export async function* generateTokens(
 ): AsyncGenerator<GeneratedToken> {
   const { maxTokens = 256, stopIds = [], signal } = options;
   checkSampling(options);
+  if (!Number.isSafeInteger(maxTokens) || maxTokens < 0) {
+    throw new ModelsError('MODELS_ARGUMENT', `maxTokens is ${maxTokens}; it lies in whole numbers from 0`, { value: maxTokens });
+  }
   const { contextLength } = model.config;
   const longest = Math.max(0, ...prompts.map((prompt) => prompt.length));
   for (const prompt of prompts) checkPrompt(prompt, model);
-  if (prompts.length === 0 || maxTokens < 1) return;
+  if (prompts.length === 0 || maxTokens === 0) return;
   const cache = new KvCache(model.backend, model.config, prompts.length, Math.min(contextLength, longest + maxTokens));
   try {
     const samplers = prompts.map((_, i) => new Sampler(options, i));
@@ -66,8 +71,8 @@ async function lastLogits(
   active: readonly { readonly sequence: number; readonly ids: Int32Array }[],
 ): Promise<(Float32Array | Float64Array)[]> {
   const batch = continuation(cache, active);
-  const ends: number[] = [];
-  batch.lengths.reduce((end, length) => (ends.push(end + length - 1), end + length), 0);
+  let end = 0;
+  const ends = batch.lengths.map((length) => (end += length) - 1);
   const logits: Tensor = scope(() =>
     noGrad(() => {
       const hidden = model.extend(batch, cache, active.map(({ sequence }) => sequence));

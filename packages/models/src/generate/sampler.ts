@@ -13,13 +13,14 @@ export interface SamplingOptions {
 }
 
 /** @throws ModelsError MODELS_ARGUMENT naming the option that is out of range. */
-export function checkSampling({ temperature = 0, topK = 0, topP = 1 }: SamplingOptions): void {
+export function checkSampling({ temperature = 0, topK = 0, topP = 1, seed = 0 }: SamplingOptions): void {
   const complain = (name: string, value: number, range: string): never => {
     throw new ModelsError('MODELS_ARGUMENT', `${name} is ${value}; it lies in ${range}`, { value });
   };
   if (!(temperature >= 0 && temperature < Infinity)) complain('temperature', temperature, '[0, infinity)');
   if (!Number.isInteger(topK) || topK < 0) complain('topK', topK, 'whole numbers from 0');
   if (!(topP > 0 && topP <= 1)) complain('topP', topP, '(0, 1]');
+  if (!Number.isSafeInteger(seed) || seed < 0) complain('seed', seed, 'whole numbers from 0');
 }
 
 /** Picks tokens for one sequence. The same seed and logits give the same tokens on every JavaScript engine. */
@@ -29,7 +30,8 @@ export class Sampler {
 
   constructor(options: SamplingOptions, sequence: number) {
     checkSampling(options);
-    this.#options = { temperature: 0, topK: 0, topP: 1, seed: 0, ...options };
+    const { temperature = 0, topK = 0, topP = 1, seed = 0 } = options;
+    this.#options = { temperature, topK, topP, seed };
     this.#random = new RandomStream(this.#options.seed, `sample/${sequence}`);
   }
 

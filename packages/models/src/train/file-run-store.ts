@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ModelsError } from '../models-error.ts';
 
 export interface FileRunStoreOptions {
-  /** Checkpoints kept; older ones are removed once a newer one is whole. Default 2. */
+  /** Checkpoints kept, 1 or more; older ones are removed once a newer one is whole. Default 2. */
   readonly keep?: number;
   /** Writes more files into a checkpoint's folder before it is put in place: the adapter as other tools read it. */
   readonly extras?: (folder: string) => Promise<void>;
@@ -27,11 +27,16 @@ export class FileRunStore implements RunStore {
   readonly #extras: FileRunStoreOptions['extras'];
 
   constructor(folder: string, options: FileRunStoreOptions = {}) {
+    const { keep = 2 } = options;
+    if (!Number.isSafeInteger(keep) || keep < 1) {
+      throw new ModelsError('MODELS_ARGUMENT', `${keep} checkpoints cannot be kept; a whole number of 1 or more is needed`, { value: keep });
+    }
     this.folder = folder;
-    this.#keep = options.keep ?? 2;
+    this.#keep = keep;
     this.#extras = options.extras;
   }
 
+  /** @throws ModelsError MODELS_OUTPUT when the system, or `extras`, refuses; what was there before still is. */
   async write(name: string, state: RunState): Promise<void> {
     const temporary = join(this.folder, `.${name}.tmp`);
     const target = join(this.folder, name);
@@ -42,14 +47,15 @@ export class FileRunStore implements RunStore {
       await writeArrays(join(temporary, MOMENTS), state.moments);
       await this.#extras?.(temporary);
       await writeFile(join(temporary, MANIFEST), `${JSON.stringify(state.manifest, undefined, 2)}\n`, { flush: true });
+      await syncFolder(temporary);
       await rm(target, { recursive: true, force: true });
       await rename(temporary, target);
       await syncFolder(this.folder);
+      await this.#prune();
     } catch (cause) {
       await rm(temporary, { recursive: true, force: true }).catch(() => {});
       throw new ModelsError('MODELS_OUTPUT', `the checkpoint ${target} cannot be written: ${messageOf(cause)}`, { value: target, cause });
     }
-    await this.#prune();
   }
 
   async latest(): Promise<string | undefined> {
@@ -60,7 +66,7 @@ export class FileRunStore implements RunStore {
   async read(name: string): Promise<RunState> {
     const folder = join(this.folder, name);
     try {
-      const manifest = parseRunManifest(JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')));
+      const manifest = await readManifest(join(folder, MANIFEST));
       return {
         manifest,
         parameters: await readArrays(join(folder, PARAMETERS)),
@@ -90,6 +96,15 @@ async function listing(folder: string): Promise<string[]> {
   } catch (error) {
     if ((error as { code?: string }).code === 'ENOENT') return [];
     throw error;
+  }
+}
+
+async function readManifest(path: string): Promise<RunState['manifest']> {
+  const text = await readFile(path, 'utf8');
+  try {
+    return parseRunManifest(JSON.parse(text));
+  } catch (cause) {
+    throw new ModelsError('MODELS_STATE', `${path}: ${messageOf(cause)}`, { value: path, cause });
   }
 }
 

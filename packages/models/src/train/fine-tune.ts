@@ -78,15 +78,26 @@ export interface FineTuneResult extends TrainResult {
 
 /**
  * Trains an adapter on a model. The same options and data give the same bits, also when stopped and resumed.
- * @throws ModelsError MODELS_STATE when there is no checkpoint to resume from; CoreError as `inject` and `Trainer` do.
+ * @throws ModelsError MODELS_STATE when there is no checkpoint to resume from; CoreError as `inject` and `Trainer` do. An
+ * adapter that this put on the model is taken off again then.
  */
 export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult> {
+  if (!('adapter' in options.adapter)) return trainOn(options.adapter, options);
+  const adapter = await inject(options.model, options.adapter, { seed: options.seed ?? DEFAULT_SEED });
+  try {
+    return await trainOn(adapter, options);
+  } catch (error) {
+    adapter.eject();
+    throw error;
+  }
+}
+
+async function trainOn(adapter: InjectedAdapter, options: FineTuneOptions): Promise<FineTuneResult> {
   const { model, examples, validation, store, resume = false, signal, versions = {} } = options;
   const settings = withDefaults(options);
   const { seed, batchSize, shuffle, gradientAccumulation } = settings;
   const data = batchSource(examples, { batchSize, seed, shuffle });
   const steps = settings.steps ?? settings.epochs * Math.ceil(data.batchesPerEpoch / gradientAccumulation);
-  const adapter = 'adapter' in options.adapter ? await inject(model, options.adapter, { seed }) : options.adapter;
   const { learningRate, weightDecay } = settings;
   const optimizer = new AdamW([{ params: adapter.parameters() }], { learningRate, weightDecay });
   const trainer = new Trainer<Batch>({
@@ -122,6 +133,8 @@ export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult
   }
 }
 
+const DEFAULT_SEED = 0;
+
 function withDefaults(options: FineTuneSettings) {
   return {
     epochs: options.epochs ?? 1,
@@ -135,7 +148,7 @@ function withDefaults(options: FineTuneSettings) {
     maxGradNorm: options.maxGradNorm ?? 1,
     gradientCheckpointing: options.gradientCheckpointing ?? false,
     shuffle: options.shuffle ?? true,
-    seed: options.seed ?? 0,
+    seed: options.seed ?? DEFAULT_SEED,
     evalEvery: options.evalEvery,
     saveEvery: options.saveEvery,
   };
