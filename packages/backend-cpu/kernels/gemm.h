@@ -14,15 +14,20 @@
 
 #include "vector.h"
 
-/* Rows of a tile: as many as leave no register spilled. A tile is two vectors wide. */
+/* Rows of a tile: as many as leave no register spilled; a tile is two vectors wide. Steps of k that are written out: in
+   WebAssembly one, since V8 keeps operands that are loaded early in registers that it does not have. */
 #if VL == 16
-#ifndef MR
 #define MR 8
-#endif
+#define UNROLL 4
 #elif VL == 8
 #define MR 6
-#else
+#define UNROLL 4
+#elif defined(__wasm__)
 #define MR 4
+#define UNROLL 1
+#else
+#define MR 8
+#define UNROLL 2
 #endif
 #define NR (2 * VL)
 #define KC 256
@@ -180,7 +185,7 @@ INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, is
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) s[i][j] = fresh ? vset(0.0f) : vload(c + i * cStride + j * VL);
-#pragma clang loop unroll_count(4)
+#pragma clang loop unroll_count(UNROLL)
   for (isize k = 0; k < depth; k++) {
     vf y[2];
 #pragma clang loop unroll(full)

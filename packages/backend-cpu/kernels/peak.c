@@ -10,11 +10,15 @@ KERNEL(peak) {
   float *y = F32(a[0]);
   isize steps = SIZE(a[2]) * (16 / VL);
   for (isize chunk; (chunk = team_next(w, SIZE(a[1]))) >= 0;) {
-    /* s tends to 1000: no value on the way is subnormal, which would be slow. */
-    vf s[CHAINS], x = vset(0.999f), z = vset(1.0f);
+    vf s[CHAINS], x = vset(0.999f), z = vset(0.001f);
     for (int i = 0; i < CHAINS; i++) s[i] = vset((float)i);
     for (isize step = 0; step < steps; step++)
-      for (int i = 0; i < CHAINS; i++) s[i] = vfma(s[i], x, z);
+      for (int i = 0; i < CHAINS; i++)
+#if FUSED
+        s[i] = vfma(x, z, s[i]);
+#else
+        s[i] = s[i] * x + z; /* x * z + s would leave but the addition in the loop */
+#endif
     for (int i = 1; i < CHAINS; i++) s[0] += s[i];
     y[chunk] = s[0][0];
   }
