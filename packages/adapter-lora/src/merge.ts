@@ -61,7 +61,8 @@ function matrix(array: HostArray | undefined, shape: readonly [number, number], 
   return new Float64Array(array.data);
 }
 
-function transposed(values: Float64Array, rows: number, columns: number): Float64Array {
+/** A matrix's transpose. */
+export function transposed(values: Float64Array, rows: number, columns: number): Float64Array {
   const turned = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) turned[column * rows + row] = values[row * columns + column]!;

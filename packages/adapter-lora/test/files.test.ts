@@ -41,6 +41,13 @@ describe('GGUF', () => {
     expect(Math.abs(read.params['A']!.data[63]! - 63 / 64)).toBeLessThan(1 / 127);
   });
 
+  it('turns an embedding’s A over, as llama.cpp wants token_embd', () => {
+    const table: Site = { ...site, kind: 'embedding' };
+    const { a, b } = gguf.toPair(state, lora({ rank: 3 }).config, table);
+    expect(a).toEqual({ format: 'f32', shape: [3, 3], data: Float32Array.from([1, 4, 7, 2, 5, 8, 3, 6, 9]) });
+    expect(gguf.fromPair({ alpha: 3, a, b }, table).state).toEqual(state);
+  });
+
   it('takes alpha 0 for scale 1, as llama.cpp does', () => {
     const { config } = gguf.fromPair({ alpha: 0, a: state.params['A']!, b: state.params['B']! }, site);
     expect(config).toMatchObject({ rank: 3, alpha: 3 });

@@ -16,6 +16,7 @@ import {
   gather,
   type Adapter,
   type AdapterConfig,
+  type HostArray,
   type HostState,
   type Tensor,
 } from '@lowrank/core';
@@ -50,13 +51,23 @@ function change({ params }: HostState, factor: number): Float64Array {
 type Files = Adapter<TwoFactorConfig>['files'];
 
 export const ggufForm: Exclude<Files['gguf'], { unsupported: string }> = {
-  toPair: ({ params }, config) => ({ alpha: config.scale * config.rank, a: params['U']!, b: params['V']! }),
-  fromPair: ({ alpha, a, b }, site) => {
-    const rank = a.shape[0]!;
-    const config = { rank, scale: alpha / rank, dropout: 0, targetModules: [site.path], excludeModules: [] };
-    return { state: { params: { U: a, V: b }, buffers: {} }, config };
+  toPair: ({ params }, config, { kind }) => ({
+    alpha: config.scale * config.rank,
+    a: kind === 'embedding' ? turned(params['U']!) : params['U']!,
+    b: params['V']!,
+  }),
+  fromPair: ({ alpha, a, b }, { kind, path }) => {
+    const rank = b.shape[1]!;
+    const config = { rank, scale: alpha / rank, dropout: 0, targetModules: [path], excludeModules: [] };
+    return { state: { params: { U: kind === 'embedding' ? turned(a) : a, V: b }, buffers: {} }, config };
   },
 };
+
+function turned({ shape, data }: HostArray): HostArray {
+  const [rows, columns] = shape as [number, number];
+  const values = Float32Array.from(data, (_, at) => data[(at % rows) * columns + Math.floor(at / rows)]!);
+  return { format: 'f32', shape: [columns, rows], data: values };
+}
 
 export const peftForm: Exclude<Files['peft'], { unsupported: string }> = {
   peftType: 'TWO_FACTOR',

@@ -70,9 +70,9 @@ export interface AdapterContext {
 /** One weight's low-rank pair as llama.cpp reads it: loaded scale = alpha / rank. */
 export interface GgufPair {
   readonly alpha: number;
-  /** f32 [rank, in]. */
+  /** f32 [rank, in]; for an embedding the other way round, [vocabulary, rank], as llama.cpp wants `token_embd`. */
   readonly a: HostArray;
-  /** f32 [out, rank]. */
+  /** f32 [out, rank]; an embedding's [dimension, rank]. */
   readonly b: HostArray;
 }
 

@@ -18,10 +18,11 @@ export const ggufPairIsTheChange: AdapterRule = {
     await withRig(trial, { states }, async ({ slot: { site } }) => {
       const [state] = states.values();
       const pair = gguf.toPair(state!, config, site);
-      const rank = pair.a.shape[0]!;
+      const rank = pair.b.shape[1]!;
+      const shape = site.kind === 'linear' ? [rank, site.inFeatures] : [site.inFeatures, rank];
       demand(
-        pair.a.format === 'f32' && pair.a.shape.join() === [rank, site.inFeatures].join(),
-        titleOf(trial, `a is ${pair.a.format} [${pair.a.shape.join()}], not f32 [rank, in]`),
+        pair.a.format === 'f32' && pair.a.shape.join() === shape.join(),
+        titleOf(trial, `a is ${pair.a.format} [${pair.a.shape.join()}], not f32 [${shape.join()}]`),
       );
       demand(
         pair.b.format === 'f32' && pair.b.shape.join() === [site.outFeatures, rank].join(),
@@ -58,7 +59,7 @@ async function changeOf(trial: Trial, state: HostState, config: unknown): Promis
  */
 function productOf({ alpha, a, b }: GgufPair, { row }: Trial): { value: Float64Array; tolerance: Float64Array } {
   const { inFeatures, outFeatures, kind } = row;
-  const rank = a.shape[0]!;
+  const rank = b.shape[1]!;
   const scale = Math.fround(alpha) / rank;
   const value = new Float64Array(inFeatures * outFeatures);
   const tolerance = new Float64Array(value.length);
@@ -67,7 +68,7 @@ function productOf({ alpha, a, b }: GgufPair, { row }: Trial): { value: Float64A
       const at = kind === 'linear' ? o * inFeatures + i : i * outFeatures + o;
       let size = 0;
       for (let k = 0; k < rank; k++) {
-        const term = scale * b.data[o * rank + k]! * a.data[k * inFeatures + i]!;
+        const term = scale * b.data[o * rank + k]! * a.data[kind === 'linear' ? k * inFeatures + i : i * rank + k]!;
         value[at]! += term;
         size += Math.abs(term);
       }
