@@ -29,7 +29,11 @@ export class FileRunStore implements RunStore {
   constructor(folder: string, options: FileRunStoreOptions = {}) {
     const { keep = 2 } = options;
     if (!Number.isSafeInteger(keep) || keep < 1) {
-      throw new ModelsError('MODELS_ARGUMENT', `${keep} checkpoints cannot be kept; a whole number of 1 or more is needed`, { value: keep });
+      throw new ModelsError(
+        'MODELS_ARGUMENT',
+        `${keep} checkpoints cannot be kept; a whole number of 1 or more is needed`,
+        { value: keep },
+      );
     }
     this.folder = folder;
     this.#keep = keep;
@@ -54,7 +58,10 @@ export class FileRunStore implements RunStore {
       await this.#prune();
     } catch (cause) {
       await rm(temporary, { recursive: true, force: true }).catch(() => {});
-      throw new ModelsError('MODELS_OUTPUT', `the checkpoint ${target} cannot be written: ${messageOf(cause)}`, { value: target, cause });
+      throw new ModelsError('MODELS_OUTPUT', `the checkpoint ${target} cannot be written: ${messageOf(cause)}`, {
+        value: target,
+        cause,
+      });
     }
   }
 
@@ -73,7 +80,11 @@ export class FileRunStore implements RunStore {
         moments: await readArrays(join(folder, MOMENTS)),
       };
     } catch (cause) {
-      throw new ModelsError('MODELS_STATE', `the checkpoint ${folder} cannot be read: ${messageOf(cause)}; delete it to go on from an earlier one`, { value: folder, cause });
+      throw new ModelsError(
+        'MODELS_STATE',
+        `the checkpoint ${folder} cannot be read: ${messageOf(cause)}; delete it to go on from an earlier one`,
+        { value: folder, cause },
+      );
     }
   }
 

@@ -65,7 +65,11 @@ export interface FineTuneOptions extends FineTuneSettings {
   readonly resume?: boolean;
   readonly versions?: Readonly<Record<string, string>>;
   /** Told once the adapter sits on the model, before the first step. */
-  readonly onStart?: (run: { readonly adapter: InjectedAdapter; readonly steps: number; readonly firstStep: number }) => void | Promise<void>;
+  readonly onStart?: (run: {
+    readonly adapter: InjectedAdapter;
+    readonly steps: number;
+    readonly firstStep: number;
+  }) => void | Promise<void>;
   readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
   readonly signal?: AbortSignal;
 }
@@ -99,32 +103,36 @@ async function trainOn(adapter: InjectedAdapter, options: FineTuneOptions): Prom
   const data = batchSource(examples, { batchSize, seed, shuffle });
   const steps = settings.steps ?? settings.epochs * Math.ceil(data.batchesPerEpoch / gradientAccumulation);
   const { learningRate, weightDecay } = settings;
+  const schedule = learningRateSchedule({ kind: settings.schedule, learningRate, steps, warmup: settings.warmup });
   const optimizer = new AdamW([{ params: adapter.parameters() }], { learningRate, weightDecay });
-  const trainer = new Trainer<Batch>({
-    optimizer,
-    schedule: learningRateSchedule({ kind: settings.schedule, learningRate, steps, warmup: settings.warmup }),
-    loss: lossOf(model, settings.gradientCheckpointing),
-    data,
-    steps,
-    seed,
-    accumulation: gradientAccumulation,
-    ...(settings.maxGradNorm === 0 ? {} : { maxGradNorm: settings.maxGradNorm }),
-    ...(validation === undefined ? {} : { evalData: evaluationSource(validation, batchSize) }),
-    ...(settings.evalEvery === undefined ? {} : { evalEvery: settings.evalEvery }),
-    ...(store === undefined ? {} : { store }),
-    ...(settings.saveEvery === undefined ? {} : { saveEvery: settings.saveEvery }),
-    configuration: {
-      ...(settings as unknown as Record<string, Json>),
-      steps,
-      adapter: { type: adapter.configured.adapter.type, ...(adapter.configured.config as unknown as Record<string, Json>) },
-      data: dataFingerprint(examples),
-    },
-    mayDiffer: ['evalEvery', 'saveEvery'],
-    versions,
-    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
-    ...(signal === undefined ? {} : { signal }),
-  });
   try {
+    const trainer = new Trainer<Batch>({
+      optimizer,
+      schedule,
+      loss: lossOf(model, settings.gradientCheckpointing),
+      data,
+      steps,
+      seed,
+      accumulation: gradientAccumulation,
+      ...(settings.maxGradNorm === 0 ? {} : { maxGradNorm: settings.maxGradNorm }),
+      ...(validation === undefined ? {} : { evalData: evaluationSource(validation, batchSize) }),
+      ...(settings.evalEvery === undefined ? {} : { evalEvery: settings.evalEvery }),
+      ...(store === undefined ? {} : { store }),
+      ...(settings.saveEvery === undefined ? {} : { saveEvery: settings.saveEvery }),
+      configuration: {
+        ...(settings as unknown as Record<string, Json>),
+        steps,
+        adapter: {
+          type: adapter.configured.adapter.type,
+          ...(adapter.configured.config as unknown as Record<string, Json>),
+        },
+        data: dataFingerprint(examples),
+      },
+      mayDiffer: ['evalEvery', 'saveEvery'],
+      versions,
+      ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+      ...(signal === undefined ? {} : { signal }),
+    });
     if (resume) trainer.restore(await latestState(store));
     await options.onStart?.({ adapter, steps, firstStep: trainer.step });
     return { ...(await trainer.run()), adapter, steps };
@@ -164,7 +172,10 @@ export function evaluationSource(examples: readonly TrainedIds[], batchSize: num
   return batchSource(examples, { batchSize, seed: 0, shuffle: false });
 }
 
-function batchSource(examples: readonly TrainedIds[], options: { batchSize: number; seed: number; shuffle: boolean }): BatchSource<Batch> {
+function batchSource(
+  examples: readonly TrainedIds[],
+  options: { batchSize: number; seed: number; shuffle: boolean },
+): BatchSource<Batch> {
   const source = batchesOf(examples, options);
   return {
     batchesPerEpoch: source.batchesPerEpoch,
@@ -175,7 +186,10 @@ function batchSource(examples: readonly TrainedIds[], options: { batchSize: numb
 async function latestState(store: RunStore | undefined): ReturnType<RunStore['read']> {
   const name = await store?.latest();
   if (store === undefined || name === undefined) {
-    throw new ModelsError('MODELS_STATE', 'there is no checkpoint to resume from; leave out --resume to begin a new run');
+    throw new ModelsError(
+      'MODELS_STATE',
+      'there is no checkpoint to resume from; leave out --resume to begin a new run',
+    );
   }
   return store.read(name);
 }

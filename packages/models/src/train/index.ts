@@ -1,3 +1,10 @@
 export { dataFingerprint } from './data-fingerprint.ts';
 export { FileRunStore, type FileRunStoreOptions } from './file-run-store.ts';
-export { evaluationSource, fineTune, lossOf, type FineTuneOptions, type FineTuneResult, type FineTuneSettings } from './fine-tune.ts';
+export {
+  evaluationSource,
+  fineTune,
+  lossOf,
+  type FineTuneOptions,
+  type FineTuneResult,
+  type FineTuneSettings,
+} from './fine-tune.ts';

@@ -155,7 +155,8 @@ describe('generation', () => {
     const controller = new AbortController();
     const run = async (): Promise<void> => {
       let count = 0;
-      for await (const _ of generateTokens(model, prompts, { maxTokens: 10, signal: controller.signal })) {
+      for await (const { id } of generateTokens(model, prompts, { maxTokens: 10, signal: controller.signal })) {
+        expect(id).toBeLessThan(model.config.vocabularySize);
         expect(backend.memory().liveBytes).toBeGreaterThan(liveBytes);
         if (++count < 6) continue;
         if (how === 'aborted') controller.abort(new Error('enough'));
