@@ -33,6 +33,7 @@ export async function open(file: GgufFile, on: 'reference' | 'cpu'): Promise<Ope
     async [Symbol.asyncDispose]() {
       model.dispose();
       await backend.dispose();
+      await file.close();
     },
   };
 }
