@@ -86,7 +86,7 @@ const engines = Object.keys(backends).filter((name) => name !== 'reference') as 
 
 beforeAll(async () => {
   for (const name of Object.keys(backends) as Name[]) runs[name] = await run(name);
-}, 240_000);
+}, 300_000);
 
 describe('50 steps of LoRA on the embedded model', () => {
   it('learn something', () => {

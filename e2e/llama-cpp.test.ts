@@ -61,10 +61,10 @@ const cases: readonly Case[] = [
     adapter: { ...allLinear, rank: 4, alpha: 8 },
     data: 'orders/train.jsonl',
     steps: 4,
-    batchSize: 4,
+    batchSize: 2,
     learningRate: 5e-4,
     prompts: [order('Can I get two large lattes with oat milk to go?'), order('One small espresso, please.')],
-    maxTokens: 24,
+    maxTokens: 16,
   },
 ];
 
@@ -95,7 +95,7 @@ describe.each(cases)('$title', (settings) => {
       prompts = settings.prompts.map((prompt) => promptIds(base, prompt));
       untrained = await logitsOf(base.model, prompts[0]!, prompts[0]!.length - 1);
       const adapter = await train(base, settings);
-      for (const prompt of prompts) answers.live.push(await ownAnswer(base, prompt, maxTokens));
+      answers.live = await ownAnswers(base, prompts, maxTokens);
       bound = logProbabilityBound(
         base.model.config,
         answers.live,
@@ -107,9 +107,7 @@ describe.each(cases)('$title', (settings) => {
     }
     {
       await using merged = await openModel(files.merged, backend);
-      for (const [i, prompt] of prompts.entries()) {
-        answers.merged.push(await ownAnswer(merged, prompt, maxTokens, answers.live[i]));
-      }
+      answers.merged = await ownAnswers(merged, prompts, maxTokens, answers.live);
     }
     await backend.dispose();
     await using llama = await openLlamaCpp(files.base, { adapterPath: files.adapter });
@@ -118,7 +116,7 @@ describe.each(cases)('$title', (settings) => {
       const logits = await llama.logits(along(prompt, answers.live[i]!.ids), prompt.length - 1);
       answers['llama.cpp'].push({ ids, logits });
     }
-  });
+  }, 300_000);
 
   it('the adapter changes what the model says, far beyond the bound', () => {
     const [first] = answers.live;
@@ -168,17 +166,22 @@ function promptIds({ tokenizer, template }: OpenModel, prompt: string | readonly
   return typeof prompt === 'string' ? tokenizer.encode(prompt) : encodeChatPrompt(tokenizer, template!, prompt);
 }
 
-/** This project's greedy answer; logits along it, or along `given`. */
-async function ownAnswer(
+/** This project's greedy answers; logits along them, or along `given`. */
+async function ownAnswers(
   { model, tokenizer }: OpenModel,
-  prompt: Int32Array,
+  prompts: readonly Int32Array[],
   maxTokens: number,
-  given?: Answer,
-): Promise<Answer> {
-  const ids: number[] = [];
+  given?: readonly Answer[],
+): Promise<Answer[]> {
+  const answers = prompts.map((): number[] => []);
   const options = { maxTokens, stopIds: tokenizer.endOfTurnIds };
-  for await (const { id } of generateTokens(model, [prompt], options)) ids.push(id);
-  return { ids, logits: await logitsOf(model, along(prompt, (given ?? { ids }).ids), prompt.length - 1) };
+  for await (const { sequence, id } of generateTokens(model, prompts, options)) answers[sequence]!.push(id);
+  return Promise.all(
+    answers.map(async (ids, i) => {
+      const prompt = prompts[i]!;
+      return { ids, logits: await logitsOf(model, along(prompt, given?.[i]?.ids ?? ids), prompt.length - 1) };
+    }),
+  );
 }
 
 function along(prompt: Int32Array, answer: readonly number[]): Int32Array {

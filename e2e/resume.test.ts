@@ -92,5 +92,5 @@ describe('training with the lowrank command', () => {
     for (const [name, bytes] of expected) expect(Buffer.compare(found.get(name)!, bytes), name).toBe(0);
     // Nothing half-written stays.
     expect((await readdir(`${killed}.run`)).sort()).toEqual((await readdir(`${alone}.run`)).sort());
-  }, 240_000);
+  }, 300_000);
 });
