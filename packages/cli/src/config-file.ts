@@ -33,7 +33,9 @@ export async function applyConfigFile(command: Command, path: string): Promise<v
 
 function checked(option: Command['options'][number], value: unknown, fail: (message: string) => never): unknown {
   if (option.isBoolean() || option.negate) return typeof value === 'boolean' ? value : fail('true or false is needed');
-  const text = Array.isArray(value) ? value.join(',') : String(value);
+  const parts: unknown[] = Array.isArray(value) ? value : [value];
+  if (parts.some((part) => part === null || typeof part === 'object')) return fail('a value is needed, or a list of them');
+  const text = parts.join(',');
   if (option.argChoices !== undefined && !option.argChoices.includes(text)) return fail(`one of ${option.argChoices.join(', ')} is needed`);
   try {
     return option.parseArg === undefined ? text : option.parseArg(text, undefined as never);
