@@ -74,7 +74,7 @@ function orders(model: string, modelPath: string): Task {
     model,
     modelPath,
     description: 'café orders in plain English to strict JSON: 200 to train on, 40 held out',
-    settings: { epochs: 2, batchSize: 8, learningRate: 1e-3 },
+    settings: { epochs: 2, batchSize: 4, learningRate: 1e-3 },
     exact: true,
     read: readOrders,
   };
