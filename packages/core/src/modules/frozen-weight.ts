@@ -8,7 +8,7 @@ import { flattenRows, reshape } from '../ops/reshape.ts';
 import { result } from '../tensor/record.ts';
 import { keep } from '../tensor/scope.ts';
 import { shapeText } from '../tensor/shape.ts';
-import { tensor, type Tensor } from '../tensor/tensor.ts';
+import { requireInterfaceVersion, tensor, type Tensor } from '../tensor/tensor.ts';
 
 /**
  * A weight [out, in] that is never trained: no gradient, no gradient memory, no dW product.
@@ -31,6 +31,7 @@ export class FrozenWeight {
       });
     }
     checkHostArray(array);
+    requireInterfaceVersion(backend);
     this.backend = backend;
     this.shape = [rows, columns];
     this.format = array.format;

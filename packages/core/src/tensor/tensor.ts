@@ -1,4 +1,10 @@
-import type { Backend, DType, Storage, TypedArray } from '../backend/backend.ts';
+import {
+  BACKEND_INTERFACE_VERSION,
+  type Backend,
+  type DType,
+  type Storage,
+  type TypedArray,
+} from '../backend/backend.ts';
 import type { Shape } from '../backend/kernels.ts';
 import { CoreError } from '../errors/core-error.ts';
 import type { GraphNode } from './graph.ts';
@@ -152,6 +158,7 @@ export class Tensor implements Disposable {
 
 /** A tensor over fresh storage of `backend`, made by no operation. */
 export function fromStorage(backend: Backend, storage: Storage, shape: Shape, dtype: DType): Tensor {
+  requireInterfaceVersion(backend);
   return new Tensor(new SharedStorage(backend, storage), shape, dtype);
 }
 
@@ -176,10 +183,23 @@ export function tensor(backend: Backend, values: TypedArray | readonly number[],
   return fromStorage(backend, backend.upload(typed, dtype), [...shape], dtype);
 }
 
+/**
+ * A tensor of a second copy of core has a graph and scopes of its own: gradients would stop there without a word.
+ * @throws CoreError CORE_TWO_COPIES.
+ */
+function requireOwnTensor(op: string, tensor: unknown): void {
+  if (tensor instanceof Tensor) return;
+  throw new CoreError(
+    'CORE_TWO_COPIES',
+    `${op}: this is not a tensor of this copy of @lowrank/core; two copies are installed, or a plugin bundles its own: make it one (npm ls @lowrank/core; core is a peer dependency of plugins)`,
+  );
+}
+
 /** Throws unless all tensors live on one backend; returns it. */
 export function commonBackend(op: string, tensors: readonly Tensor[]): Backend {
   const first = tensors[0]!;
   for (const other of tensors) {
+    requireOwnTensor(op, other);
     if (other.backend !== first.backend) {
       throw new CoreError(
         'CORE_MIXED_BACKENDS',
@@ -197,4 +217,18 @@ export function requireSameShape(op: string, a: Tensor, b: Tensor): void {
       value: [a.shape, b.shape],
     });
   }
+}
+
+/**
+ * @throws CoreError CORE_INTERFACE_VERSION for a backend made for another version of the interface.
+ */
+export function requireInterfaceVersion(backend: Backend): void {
+  // A plugin may be of any version, whatever its type says.
+  const version: unknown = backend.interfaceVersion;
+  if (version === BACKEND_INTERFACE_VERSION) return;
+  throw new CoreError(
+    'CORE_INTERFACE_VERSION',
+    `the backend '${backend.name}' is made for interface version ${String(version)}, this is ${BACKEND_INTERFACE_VERSION}; install matching versions`,
+    { value: version },
+  );
 }
