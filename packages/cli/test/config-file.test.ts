@@ -15,7 +15,9 @@ afterAll(() => folder[Symbol.asyncDispose]());
 async function options(yaml: string, ...args: string[]): Promise<Record<string, unknown>> {
   const path = folder.file('config.yaml');
   await writeFile(path, yaml);
-  const command = addTrain(new Command()).exitOverride().action(() => {});
+  const command = addTrain(new Command())
+    .exitOverride()
+    .action(() => {});
   await command.parseAsync(args, { from: 'user' });
   await applyConfigFile(command, path);
   return command.opts();

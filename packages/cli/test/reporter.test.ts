@@ -50,7 +50,9 @@ describe("a run's progress", () => {
       for (let n = 1; n <= 100; n++) progress.event(step(n, 100));
     });
     const lines = stdout.trim().split('\n');
-    expect(lines.map((line) => Number(/^step (\d+)\/100/.exec(line)![1]))).toEqual([1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]);
+    expect(lines.map((line) => Number(/^step (\d+)\/100/.exec(line)![1]))).toEqual([
+      1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100,
+    ]);
     // 50 trained tokens are 150 read ones in half a second; 90 steps of half a second are left.
     expect(lines[1]).toBe('step 10/100 · loss 0.2000 · 300 tokens/s · 0:45 left');
   });

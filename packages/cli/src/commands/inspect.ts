@@ -60,7 +60,8 @@ function asArray(value: unknown): unknown {
 
 function short(value: GgufValue): string {
   if (value.type === 'array') {
-    const head = Array.from(value.value as ArrayLike<unknown>).slice(0, 4).map((item) => (typeof item === 'object' ? '…' : cut(String(item), 24)));
+    const items = Array.from(value.value as ArrayLike<string | number | bigint | boolean | object>).slice(0, 4);
+    const head = items.map((item) => (typeof item === 'object' ? '…' : cut(String(item), 24)));
     return `[${head.join(', ')}${value.value.length > 4 ? ', …' : ''}] (${countText(value.value.length)} of ${value.of})`;
   }
   return cut(JSON.stringify(typeof value.value === 'bigint' ? String(value.value) : value.value), 160);
