@@ -51,7 +51,7 @@ static void load_queries(const backward *g, const query_block *b, buffers *s) {
   gather_rows(t, b, g->dOutput, s->dOutput);
   pack_a(s->packedQ, (matrix){s->q, d, 1}, b->rows, d);
   pack_a(s->packedD, (matrix){s->dOutput, d, 1}, b->rows, d);
-  for (isize r = 0; r < b->rows; r++) s->sums[r] = row_dot(s->dOutput + r * d, g->output + row_offset(t, b, r), d);
+  FOR_BLOCK_ROWS(t, b, r, h, i) s->sums[r] = row_dot(s->dOutput + r * d, g->output + row_offset(t, b, h, i), d);
 }
 
 static void load_keys(const attention *t, const query_block *b, buffers *s, isize key, isize width) {
@@ -63,23 +63,21 @@ static void load_keys(const attention *t, const query_block *b, buffers *s, isiz
 static void slopes(const backward *g, const query_block *b, buffers *s, isize key, isize width) {
   const attention *t = &g->t;
   isize d = t->headSize;
-  multiply(s->packedQ, s->keys, d * NR, NR, s->scores, KEYS, b->rows, width, d, 1);
-  multiply(s->packedD, s->values, d * NR, NR, s->slopes, KEYS, b->rows, width, d, 1);
+  multiply(s->packedQ, 0, s->keys, d * NR, NR, s->scores, KEYS, b->rows, width, d, 1);
+  multiply(s->packedD, 0, s->values, d * NR, NR, s->slopes, KEYS, b->rows, width, d, 1);
   f32x16 scale = set16(t->scale);
-  for (isize r = 0; r < b->rows; r++) {
+  FOR_BLOCK_ROWS(t, b, r, h, i) {
     float *p = s->scores + r * KEYS, *ds = s->slopes + r * KEYS;
-    isize n = seen(b, r, key, width), i = 0;
-    isize head = b->kvHead * t->group + r / b->queries;
-    f32x16 shift = set16(g->logSumExp[(b->query + r % b->queries) * t->heads + head]), sum = set16(s->sums[r]);
-    for (; i < n; i += 16) {
-      isize count = min16(n - i);
-      f32x16 e = exp16(load16(p + i) * scale - shift);
-      f32x16 slope = e * (load16(ds + i) - sum) * scale;
-      store16(p + i, e);
-      store16(ds + i, slope);
-      for (isize j = count; j < 16; j++) p[i + j] = ds[i + j] = 0.0f;
+    isize n = seen(b, i, key, width), j = 0;
+    f32x16 shift = set16(g->logSumExp[row_index(t, b, h, i)]), sum = set16(s->sums[r]);
+    for (; j < n; j += 16) {
+      f32x16 e = exp16(load16(p + j) * scale - shift);
+      f32x16 slope = e * (load16(ds + j) - sum) * scale;
+      if (n - j < 16) e = keep16(e, n - j, 0.0f), slope = keep16(slope, n - j, 0.0f);
+      store16(p + j, e);
+      store16(ds + j, slope);
     }
-    for (; i < width; i += 16) store16(p + i, set16(0.0f)), store16(ds + i, set16(0.0f));
+    for (; j < width; j += 16) store16(p + j, set16(0.0f)), store16(ds + j, set16(0.0f));
   }
 }
 
@@ -90,9 +88,10 @@ static void add_dq(const backward *g, const query_block *b, buffers *s, isize ke
 }
 
 static void store_dq(const backward *g, const query_block *b, buffers *s) {
-  isize d = g->t.headSize;
-  for (isize r = 0; r < b->rows; r++)
-    for (isize i = 0; i < d; i++) g->dq[row_offset(&g->t, b, r) + i] = b->keys > 0 ? s->dq[r * d + i] : 0.0f;
+  const attention *t = &g->t;
+  if (b->keys == 0)
+    for (isize i = 0; i < b->rows * t->headSize; i++) s->dq[i] = 0.0f;
+  FOR_BLOCK_ROWS(t, b, r, h, i) copy_floats(g->dq + row_offset(t, b, h, i), s->dq + r * t->headSize, t->headSize);
 }
 
 /* target [width, headSize] += weights^T [width, rows] source [rows, headSize]. */
@@ -100,7 +99,7 @@ static void add_transposed(const attention *t, const query_block *b, buffers *s,
                            const float *source, float *target, isize key, isize width) {
   pack_a(s->panels, (matrix){weights, 1, KEYS}, width, b->rows);
   float *c = target + (b->key + key) * t->tokenKeys + b->kvHead * t->headSize;
-  multiply(s->panels, source, NR, t->headSize, c, t->tokenKeys, width, t->headSize, b->rows, 0);
+  multiply(s->panels, 0, source, NR, t->headSize, c, t->tokenKeys, width, t->headSize, b->rows, 0);
 }
 
 static void add_dkv(const backward *g, const query_block *b, buffers *s, isize key, isize width) {

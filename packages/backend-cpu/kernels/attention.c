@@ -26,17 +26,17 @@ static void weigh(const attention *t, buffers *s, isize r, isize n, isize width)
   float *x = s->scores + r * KEYS;
   f32x16 scale = set16(t->scale), most = set16(-__builtin_inff());
   for (isize i = 0; i < n; i += 16) {
-    isize count = min16(n - i);
     f32x16 v = load16(x + i) * scale;
+    if (n - i < 16) v = keep16(v, n - i, -__builtin_inff());
     store16(x + i, v);
-    most = max16(count == 16 ? v : load16_first(x + i, count, -__builtin_inff()), most);
+    most = max16(v, most);
   }
   float old = s->maximum[r], new = smax(old, max_of16(most));
   f32x16 sum = set16(0.0f);
   isize i = 0;
   if (new != -__builtin_inff())
     for (; i < n; i += 16) {
-      f32x16 e = exp16(load16_first(x + i, min16(n - i), -__builtin_inff()) - set16(new));
+      f32x16 e = exp16(load16(x + i) - set16(new));
       store16(x + i, e);
       sum += e;
     }
@@ -60,17 +60,20 @@ static void forward(const attention *t, query_block b, buffers s, float *output,
   for (isize key = 0; key < b.keys; key += KEYS) {
     isize width = min_size(KEYS, b.keys - key);
     pack_b(s.keys, flip(keys_at(t, &b, t->k, key)), d, width);
-    multiply(s.queries, s.keys, d * NR, NR, s.scores, KEYS, b.rows, width, d, 1);
-    for (isize r = 0; r < b.rows; r++) weigh(t, &s, r, seen(&b, r, key, width), width);
+    multiply(s.queries, 0, s.keys, d * NR, NR, s.scores, KEYS, b.rows, width, d, 1);
+    FOR_BLOCK_ROWS(t, &b, r, h, i) weigh(t, &s, r, seen(&b, i, key, width), width);
     pack_a(s.weights, (matrix){s.scores, KEYS, 1}, b.rows, width);
     multiply_rows(t, s.weights, keys_at(t, &b, t->v, key), s.values, s.output, d, b.rows, width, 0);
   }
-  for (isize r = 0; r < b.rows; r++) {
-    float *y = output + row_offset(t, &b, r);
+  FOR_BLOCK_ROWS(t, &b, r, h, i) {
+    float *y = output + row_offset(t, &b, h, i);
     float sum = s.sum[r];
-    for (isize i = 0; i < d; i++) y[i] = sum == 0.0f ? 0.0f : s.output[r * d + i] / sum;
-    logSumExp[(b.query + r % b.queries) * t->heads + b.kvHead * t->group + r / b.queries] =
-        s.maximum[r] + log16(set16(sum))[0];
+    for (isize j = 0; j < d; j += 16) {
+      isize n = min16(d - j);
+      f32x16 v = load16_first(s.output + r * d + j, n, 0.0f) / set16(sum);
+      store16_first(y + j, sum == 0.0f ? set16(0.0f) : v, n);
+    }
+    logSumExp[row_index(t, &b, h, i)] = s.maximum[r] + log16(set16(sum))[0];
   }
 }
 

@@ -85,25 +85,34 @@ INLINE query_block nth_block(const attention *t, isize chunk) {
   return block_of(t, segment, blocks_of(t, segment) - 1 - chunk / t->kvHeads, chunk % t->kvHeads);
 }
 
-/* Element 0 of row r in a [queries, heads * headSize] array. */
-INLINE isize row_offset(const attention *t, const query_block *b, isize r) {
-  isize head = b->kvHead * t->group + r / b->queries;
-  return (b->query + r % b->queries) * t->tokenQueries + head * t->headSize;
+/* All rows r of block b: head h of the group, query i of the block. */
+#define FOR_BLOCK_ROWS(t, b, r, h, i) \
+  for (isize h = 0, r = 0; h < (t)->group; h++) \
+    for (isize i = 0; i < (b)->queries; i++, r++)
+
+/* Where the row of head h and query i begins in a [queries, heads * headSize] array. */
+INLINE isize row_offset(const attention *t, const query_block *b, isize h, isize i) {
+  return (b->query + i) * t->tokenQueries + (b->kvHead * t->group + h) * t->headSize;
+}
+/* Where it stands in a [queries, heads] array. */
+INLINE isize row_index(const attention *t, const query_block *b, isize h, isize i) {
+  return (b->query + i) * t->heads + b->kvHead * t->group + h;
 }
 
-/* How many keys of [key, key + width) row r sees. */
-INLINE isize seen(const query_block *b, isize r, isize key, isize width) {
-  isize n = b->visible + r % b->queries - key;
+/* How many keys of [key, key + width) query i of the block sees. */
+INLINE isize seen(const query_block *b, isize i, isize key, isize width) {
+  isize n = b->visible + i - key;
   return n < 0 ? 0 : min_size(n, width);
+}
+
+INLINE void copy_floats(float *restrict target, const float *restrict source, isize length) {
+  for (isize i = 0; i < length; i++) target[i] = source[i];
 }
 
 /* The block's rows of a [queries, heads * headSize] array, [rows, headSize]. */
 static __attribute__((unused)) void gather_rows(const attention *t, const query_block *b, const float *source,
                                                 float *target) {
-  for (isize r = 0; r < b->rows; r++) {
-    const float *p = source + row_offset(t, b, r);
-    for (isize i = 0; i < t->headSize; i++) target[r * t->headSize + i] = p[i];
-  }
+  FOR_BLOCK_ROWS(t, b, r, h, i) copy_floats(target + r * t->headSize, source + row_offset(t, b, h, i), t->headSize);
 }
 
 /* Keys (or values) from `key` on of this block's sequence and key-value head: element (i, j) of [keys, headSize]. */
@@ -117,13 +126,13 @@ INLINE matrix flip(matrix x) { return (matrix){x.data, x.columnStride, x.rowStri
 static __attribute__((unused)) void multiply_rows(const attention *t, const float *apack, matrix source, float *packed,
                                                   float *c, isize cStride, isize rows, isize depth, int fresh) {
   if (t->headSize % VL == 0) {
-    multiply(apack, source.data, NR, source.rowStride, c, cStride, rows, t->headSize, depth, fresh);
+    multiply(apack, 0, source.data, NR, source.rowStride, c, cStride, rows, t->headSize, depth, fresh);
   } else {
     for (isize j = 0; j < t->headSize; j += NR) {
       matrix part = {source.data + j, source.rowStride, 1};
       pack_b_panel(packed + j * depth, part, depth, min_size(NR, t->headSize - j));
     }
-    multiply(apack, packed, depth * NR, NR, c, cStride, rows, t->headSize, depth, fresh);
+    multiply(apack, 0, packed, depth * NR, NR, c, cStride, rows, t->headSize, depth, fresh);
   }
 }
 

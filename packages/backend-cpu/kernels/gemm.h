@@ -49,7 +49,7 @@ INLINE isize divide_up(isize a, isize b) { return (a + b - 1) / b; }
 
 /* Transposes VL x VL in registers. */
 #if VL == 4
-#define T 4
+#define TURN 4
 typedef f32x4 row_t;
 INLINE void transpose(row_t *r) {
   row_t a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
@@ -60,7 +60,7 @@ INLINE void transpose(row_t *r) {
   r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
 }
 #else
-#define T 8
+#define TURN 8
 typedef f32x8 row_t;
 INLINE void transpose(row_t *r) {
   row_t s[8];
@@ -80,12 +80,12 @@ INLINE void transpose(row_t *r) {
   }
 }
 #endif
-typedef float row_any __attribute__((ext_vector_type(T), aligned(4), may_alias));
+typedef float row_any __attribute__((ext_vector_type(TURN), aligned(4), may_alias));
 INLINE row_t row_load(const float *p) { return *(const row_any *)p; }
 INLINE void row_store(float *p, row_t x) { *(row_any *)p = x; }
 
-/* How often T rows are turned for a panel. */
-#define GROUPS ((MR + T - 1) / T)
+/* How often TURN rows are turned for a panel. */
+#define GROUPS ((MR + TURN - 1) / TURN)
 
 /* Packs rows [0, rows) of `source` (its first element at (0, 0)), depth columns, to panels [depth][MR]. Lanes past `rows`
    are not written: the tile does not read them. */
@@ -107,21 +107,21 @@ INLINE void pack_a(float *restrict target, matrix source, isize rows, isize dept
     isize k = 0;
     if (count == MR) {
       const float *p = data + i * stride;
-      for (; k + T < depth; k += T) {
-        row_t r[GROUPS][T];
+      for (; k + TURN < depth; k += TURN) {
+        row_t r[GROUPS][TURN];
 #pragma clang loop unroll(full)
         for (int g = 0; g < GROUPS; g++) {
-          for (int j = 0; j < T; j++) {
-            isize row = g * T + j < MR ? g * T + j : MR - 1;
+          for (int j = 0; j < TURN; j++) {
+            isize row = g * TURN + j < MR ? g * TURN + j : MR - 1;
             r[g][j] = row_load(p + row * stride + k);
             prefetch(p + (row + MR) * stride + k);
           }
           transpose(r[g]);
         }
-        /* Where T does not divide MR a store's last lanes are overwritten by the next; k + T < depth keeps them inside. */
-        for (int j = 0; j < T; j++)
+        /* Where TURN does not divide MR a store's last lanes are overwritten by the next; k + TURN < depth keeps them inside. */
+        for (int j = 0; j < TURN; j++)
 #pragma clang loop unroll(full)
-          for (int g = 0; g < GROUPS; g++) row_store(target + (k + j) * MR + g * T, r[g][j]);
+          for (int g = 0; g < GROUPS; g++) row_store(target + (k + j) * MR + g * TURN, r[g][j]);
       }
     }
     for (isize r = 0; r < count; r++)
@@ -129,21 +129,21 @@ INLINE void pack_a(float *restrict target, matrix source, isize rows, isize dept
   }
 }
 
-/* Columns [j, j + T) of a panel of B whose columns lie in order, `stride` apart: `count` of them, zeros behind. */
+/* Columns [j, j + TURN) of a panel of B whose columns lie in order, `stride` apart: `count` of them, zeros behind. */
 INLINE void pack_b_turned(float *restrict target, const float *data, isize stride, isize depth, isize j, isize count) {
   isize k = 0;
-  if (count >= T)
-    for (; k + T <= depth; k += T) {
-      row_t r[T];
-      for (int i = 0; i < T; i++) {
+  if (count >= TURN)
+    for (; k + TURN <= depth; k += TURN) {
+      row_t r[TURN];
+      for (int i = 0; i < TURN; i++) {
         r[i] = row_load(data + i * stride + k);
-        prefetch(data + (i + T) * stride + k);
+        prefetch(data + (i + TURN) * stride + k);
       }
       transpose(r);
-      for (int i = 0; i < T; i++) row_store(target + (k + i) * NR + j, r[i]);
+      for (int i = 0; i < TURN; i++) row_store(target + (k + i) * NR + j, r[i]);
     }
   for (; k < depth; k++)
-    for (isize i = 0; i < T; i++) target[k * NR + j + i] = i < count ? data[i * stride + k] : 0.0f;
+    for (isize i = 0; i < TURN; i++) target[k * NR + j + i] = i < count ? data[i * stride + k] : 0.0f;
 }
 
 /* Packs `columns` <= NR columns of `source` (its first element at (0, 0)), depth rows, to [depth][NR], zeros behind. */
@@ -164,8 +164,8 @@ INLINE void pack_b_panel(float *restrict target, matrix source, isize depth, isi
         for (isize j = 0; j < NR; j++) target[k * NR + j] = j < columns ? data[k * stride + j] : 0.0f;
     return;
   }
-  for (isize j = 0; j < NR; j += T)
-    pack_b_turned(target, data + j * source.columnStride, source.columnStride, depth, j, min_size(T, columns - j));
+  for (isize j = 0; j < NR; j += TURN)
+    pack_b_turned(target, data + j * source.columnStride, source.columnStride, depth, j, min_size(TURN, columns - j));
 }
 
 /* Packs up to STRIP columns into panels of NR, one behind the other. */
@@ -213,46 +213,41 @@ INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, is
 #define FOR_ROWS(X) X(1) X(2) X(3) X(4)
 #endif
 
-/* A tile of 1..MR rows of a panel, and of 1 or 2 vectors; compiled once in each file that uses it. */
-static __attribute__((noinline)) void any_tile(isize rows, isize vectors, isize depth, const float *a, const float *b,
-                                               isize bStride, float *c, isize cStride, int fresh) {
+/* A tile of 1..MR rows and 1 or 2 vectors, compiled once in each file that uses it. a is a panel where aRow is 0, else
+   its rows lie in order, aRow apart. */
+static __attribute__((noinline)) void any_tile(isize rows, isize vectors, isize depth, const float *a, isize aRow,
+                                               const float *b, isize bStride, float *c, isize cStride, int fresh) {
 #define ROWS(r) \
   case r: \
-    if (vectors == 1) \
-      tile(r, 1, depth, a, 1, MR, b, bStride, c, cStride, fresh); \
-    else \
+    if (aRow == 0 && vectors == 2) \
       tile(r, 2, depth, a, 1, MR, b, bStride, c, cStride, fresh); \
-    break;
-  switch (rows) { FOR_ROWS(ROWS) }
-#undef ROWS
-}
-
-/* The same with rows of a that lie in order, aRow apart, and b and c in panels of NR. */
-static __attribute__((noinline, unused)) void narrow_tile(isize rows, isize vectors, isize depth, const float *a,
-                                                          isize aRow, const float *b, float *c, int fresh) {
-#define ROWS(r) \
-  case r: \
-    if (vectors == 1) \
-      tile(r, 1, depth, a, aRow, 1, b, NR, c, NR, fresh); \
+    else if (aRow == 0) \
+      tile(r, 1, depth, a, 1, MR, b, bStride, c, cStride, fresh); \
+    else if (vectors == 2) \
+      tile(r, 2, depth, a, aRow, 1, b, bStride, c, cStride, fresh); \
     else \
-      tile(r, 2, depth, a, aRow, 1, b, NR, c, NR, fresh); \
+      tile(r, 1, depth, a, aRow, 1, b, bStride, c, cStride, fresh); \
     break;
   switch (rows) { FOR_ROWS(ROWS) }
 #undef ROWS
 }
 
-/* c [rows, columns] gets `depth` more steps. a: panels of pack_a; b: panels of NR columns `bPanel` elements apart whose
-   rows are bStride apart (packed: depth * NR and NR). Columns past the last whole vector go through a tile of their own. */
-static __attribute__((noinline)) void multiply(const float *a, const float *b, isize bPanel, isize bStride, float *c,
-                                               isize cStride, isize rows, isize columns, isize depth, int fresh) {
+/*
+ * c [rows, columns] gets `depth` more steps. a: panels of pack_a where aRow is 0, else rows in order, aRow apart. b: panels of
+ * NR columns `bPanel` elements apart whose rows are bStride apart (packed: depth * NR and NR). Columns past the last
+ * whole vector go through a tile of their own.
+ */
+static __attribute__((noinline)) void multiply(const float *a, isize aRow, const float *b, isize bPanel, isize bStride,
+                                               float *c, isize cStride, isize rows, isize columns, isize depth,
+                                               int fresh) {
   for (isize i = 0; i < rows; i += MR) {
     isize mr = min_size(MR, rows - i);
-    const float *panel = a + i * depth;
+    const float *panel = a + i * (aRow == 0 ? depth : aRow);
     for (isize j = 0; j < columns; j += NR) {
       isize nr = min_size(NR, columns - j);
       const float *bp = b + (j / NR) * bPanel;
       float *cp = c + i * cStride + j;
-      if (nr == NR && mr == MR) {
+      if (nr == NR && mr == MR && aRow == 0) {
         for (int r = 0; r < MR; r++) {
           prefetch(cp + (MR + r) * cStride);
           prefetch(cp + (MR + r) * cStride + NR - 1);
@@ -262,14 +257,14 @@ static __attribute__((noinline)) void multiply(const float *a, const float *b, i
       }
       isize vectors = nr <= VL ? 1 : 2;
       if (nr == vectors * VL) {
-        any_tile(mr, vectors, depth, panel, bp, bStride, cp, cStride, fresh);
+        any_tile(mr, vectors, depth, panel, aRow, bp, bStride, cp, cStride, fresh);
         continue;
       }
       float edge[MR * NR];
       if (!fresh)
         for (isize r = 0; r < mr; r++)
           for (isize q = 0; q < NR; q++) edge[r * NR + q] = q < nr ? cp[r * cStride + q] : 0.0f;
-      any_tile(mr, vectors, depth, panel, bp, bStride, edge, NR, fresh);
+      any_tile(mr, vectors, depth, panel, aRow, bp, bStride, edge, NR, fresh);
       for (isize r = 0; r < mr; r++)
         for (isize q = 0; q < nr; q++) cp[r * cStride + q] = edge[r * NR + q];
     }

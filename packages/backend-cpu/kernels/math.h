@@ -18,9 +18,11 @@
 
 /* e^x. x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 P(r), P of degree 4 (0.05 ulp). */
 INLINE f32x16 exp16(f32x16 x) {
-  /* Beyond these the result is infinite or zero; NaN compares false and stays. */
+  /* Beyond these the result is infinite or zero (and is not computed as one: results that underflow are slow); NaN
+     compares false and stays. */
+  i32x16 nothing = x < set16(-104.0f);
   x = select16(x > set16(90.0f), set16(90.0f), x);
-  x = select16(x < set16(-106.0f), set16(-106.0f), x);
+  x = select16(nothing, set16(0.0f), x);
   f32x16 shifted = fma16(x, set16(0x1.715476p0f), set16(ROUND_MAGIC));
   f32x16 n = shifted - set16(ROUND_MAGIC);
   f32x16 r = fma16(n, set16(-LN2_HIGH), x);
@@ -36,7 +38,7 @@ INLINE f32x16 exp16(f32x16 x) {
   i32x16 half = whole >> 1;
   f32x16 first = (f32x16)((half + iset16(127)) << 23);
   f32x16 second = (f32x16)((whole - half + iset16(127)) << 23);
-  return (y * first) * second;
+  return select16(nothing, set16(0.0f), (y * first) * second);
 }
 
 /* ln x. x = 2^e m, sqrt(1/2) <= m < sqrt 2, f = m - 1; ln m = f - f^2 / 2 + f^3 Q(f), Q of degree 8 (0.02 ulp). */

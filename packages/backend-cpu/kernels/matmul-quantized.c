@@ -5,7 +5,7 @@
 #include "blocks.h"
 #include "product.h"
 
-static void strip(const product *p, const float *apack, isize i, isize rows, isize j, isize columns, isize k,
+static void strip(const product *p, const float *a, isize aRow, isize i, isize rows, isize j, isize columns, isize k,
                   isize depth) {
   _Alignas(64) float packed[KC * STRIP];
   if (p->b.columnStride == 1) {
@@ -25,16 +25,16 @@ static void strip(const product *p, const float *apack, isize i, isize rows, isi
 #endif
   } else {
     /* x W^T: a few of W's rows at a time, turned. */
-    _Alignas(64) float decoded[T * KC];
-    for (isize q = 0; q < columns; q += T) {
-      isize count = min_size(T, columns - q);
+    _Alignas(64) float decoded[TURN * KC];
+    for (isize q = 0; q < columns; q += TURN) {
+      isize count = min_size(TURN, columns - q);
       decode(p->format, p->blocks + (j + q) * p->rowBytes, p->rowBytes, count, k, depth, decoded, KC, GROUP);
       pack_b_turned(packed + q / NR * NR * depth, decoded, KC, depth, q % NR, count);
     }
-    for (isize q = divide_up(columns, T) * T; q % NR != 0; q += T)
+    for (isize q = divide_up(columns, TURN) * TURN; q % NR != 0; q += TURN)
       pack_b_turned(packed + q / NR * NR * depth, decoded, KC, depth, q % NR, 0);
   }
-  multiply(apack, packed, depth * NR, NR, p->c + i * p->n + j, p->n, rows, columns, depth, k == 0);
+  multiply(a, aRow, packed, depth * NR, NR, p->c + i * p->n + j, p->n, rows, columns, depth, k == 0);
 }
 
 KERNEL(matmulQuantized) {

@@ -4,18 +4,18 @@
 /* Rows of a chunk where C is narrow, and columns where it is that and turned. */
 #define NARROW 128
 
-static void strip(const product *p, const float *apack, isize i, isize rows, isize j, isize columns, isize k,
+static void strip(const product *p, const float *a, isize aRow, isize i, isize rows, isize j, isize columns, isize k,
                   isize depth) {
   matrix b = at(p->b, k, j);
   float *c = p->c + i * p->n + j;
   /* Few rows do not pay for a copy of what lies in order already. */
   if (b.columnStride == 1 && rows <= 2 * MR && columns % VL == 0) {
-    multiply(apack, b.data, NR, b.rowStride, c, p->n, rows, columns, depth, k == 0);
+    multiply(a, aRow, b.data, NR, b.rowStride, c, p->n, rows, columns, depth, k == 0);
     return;
   }
   _Alignas(64) float packed[KC * STRIP];
   pack_b(packed, b, depth, columns);
-  multiply(apack, packed, depth * NR, NR, c, p->n, rows, columns, depth, k == 0);
+  multiply(a, aRow, packed, depth * NR, NR, c, p->n, rows, columns, depth, k == 0);
 }
 
 /* Steps of k in a block of the turned case, which reads A's rows where they lie. */
@@ -30,8 +30,8 @@ static void narrow(worker *w, const product *p) {
       isize depth = min_size(KC, k - step);
       pack_b_panel(packed, at(p->b, step, 0), depth, n);
       for (isize i = top; i < end; i += MR)
-        narrow_tile(min_size(MR, end - i), n <= VL ? 1 : 2, depth, p->a.data + i * stride + step, stride, packed,
-                    sums + (i - top) * NR, step == 0);
+        any_tile(min_size(MR, end - i), n <= VL ? 1 : 2, depth, p->a.data + i * stride + step, stride, packed, NR,
+                 sums + (i - top) * NR, NR, step == 0);
     }
     for (isize i = top; i < end; i++)
       for (isize j = 0; j < n; j++) p->c[i * n + j] = sums[(i - top) * NR + j];
@@ -48,7 +48,7 @@ static void turned(worker *w, const product *p) {
       matrix b = at(p->b, step, 0);
       pack_a(apack, (matrix){b.data, b.columnStride, b.rowStride}, n, depth);
       const float *rows = p->a.data + step * m + left;
-      multiply(apack, rows, NR, m, sums, NARROW, n, end - left, depth, step == 0);
+      multiply(apack, 0, rows, NR, m, sums, NARROW, n, end - left, depth, step == 0);
     }
     for (isize i = left; i < end; i++)
       for (isize j = 0; j < n; j++) p->c[i * n + j] = sums[j * NARROW + i - left];

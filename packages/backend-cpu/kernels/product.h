@@ -12,8 +12,10 @@
 
 /* Rows of A that are packed at a time: [1024, KC] is 1 MiB. These sizes stand in src/kernels/matmul.ts too. */
 #define MC 1024
-/* Rows of A that a thread packs for itself. */
-#define MC_ALONE 128
+/* Up to so many rows are not worth sharing A's panels; a thread packs its own. */
+#define MC_ALONE 32
+/* Of a batch a chunk takes up to so many rows. */
+#define MC_BATCH 128
 
 typedef struct product {
   matrix a, b; /* a [m, k]; b [k, n] where it is dense */
@@ -29,13 +31,14 @@ INLINE matrix at(matrix x, isize row, isize column) {
   return x;
 }
 
-/* Rows [i, i + rows) of strip [j, j + columns): `depth` steps from k on. apack holds those rows' panels. */
-static void strip(const product *p, const float *apack, isize i, isize rows, isize j, isize columns, isize k,
+/* Rows [i, i + rows) of strip [j, j + columns): `depth` steps from k on. a holds those rows' panels where aRow is 0, else
+   the rows themselves. */
+static void strip(const product *p, const float *a, isize aRow, isize i, isize rows, isize j, isize columns, isize k,
                   isize depth);
 
 static void alone(worker *w, const product *all, isize batch, isize strideA, isize strideB, float *scratch) {
   isize m = all->m, n = all->n, k = all->k;
-  isize parts = divide_up(m, MC_ALONE);
+  isize parts = divide_up(m, MC_BATCH);
   isize rows = divide_up(divide_up(m, parts), MR) * MR;
   isize strips = divide_up(n, STRIP);
   /* A chunk is worth about 2^18 multiply-adds, or a whole product. */
@@ -45,7 +48,9 @@ static void alone(worker *w, const product *all, isize batch, isize strideA, isi
   isize perChunk = 1;
   if (groups == 1 && parts == 1) perChunk = min_size(batch, (1 << 18) / (m * n * (k + 1)) + 1);
   isize chunks = divide_up(batch * parts * groups, perChunk);
-  float *apack = scratch + w->index * (MC_ALONE + MR) * KC;
+  /* Few rows do not pay for packing where k lies in order. */
+  int direct = all->a.columnStride == 1 && rows <= 2 * MR;
+  float *apack = scratch + w->index * (MC_BATCH + MR) * KC;
   for (isize chunk; (chunk = team_next(w, chunks)) >= 0;)
     for (isize task = chunk * perChunk; task < min_size(batch * parts * groups, (chunk + 1) * perChunk); task++) {
       isize b = task / (parts * groups), part = task / groups % parts, group = task % groups;
@@ -58,9 +63,11 @@ static void alone(worker *w, const product *all, isize batch, isize strideA, isi
       isize step = 0;
       do {
         isize depth = min_size(KC, k - step);
-        pack_a(apack, at(p.a, i, step), height, depth);
+        matrix a = at(p.a, i, step);
+        if (!direct) pack_a(apack, a, height, depth);
         for (isize j = group * each * STRIP; j < end; j += STRIP)
-          strip(&p, apack, i, height, j, min_size(STRIP, end - j), step, depth);
+          strip(&p, direct ? a.data : apack, direct ? a.rowStride : 0, i, height, j, min_size(STRIP, end - j), step,
+                depth);
         step += depth;
       } while (step < k);
     }
@@ -93,7 +100,7 @@ static void together(worker *w, const product *p, float *scratch) {
         isize j = chunk / parts * STRIP, i = chunk % parts * rows;
         isize count = min_size(rows, min_size(height, m - top) - i);
         if (count > 0)
-          strip(p, scratch + (phase & 1) * bufferSize + i * depth, top + i, count, j, min_size(STRIP, n - j), step,
+          strip(p, scratch + (phase & 1) * bufferSize + i * depth, 0, top + i, count, j, min_size(STRIP, n - j), step,
                 depth);
       } else {
         isize next = phase + 1;

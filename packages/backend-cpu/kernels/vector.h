@@ -51,6 +51,11 @@ INLINE f32x16 set16(float x) { return (f32x16)(x); }
 INLINE i32x16 iset16(i32 x) { return (i32x16)(x); }
 /* mask (a comparison's -1 or 0) ? x : y */
 INLINE f32x16 select16(i32x16 mask, f32x16 x, f32x16 y) { return (f32x16)(((i32x16)x & mask) | ((i32x16)y & ~mask)); }
+/* The first n lanes of x, the others `rest`. */
+INLINE f32x16 keep16(f32x16 x, isize n, float rest) {
+  i32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return select16(lane < iset16((i32)n), x, set16(rest));
+}
 /* NaN where either is NaN. */
 INLINE f32x16 max16(f32x16 a, f32x16 b) { return select16((a > b) | (a != a), a, b); }
 INLINE isize min16(isize n) { return n < 16 ? n : 16; }
@@ -125,11 +130,9 @@ INLINE float sum16(f32x16 x) {
 }
 INLINE float smax(float a, float b) { return a > b || a != a ? a : b; }
 INLINE float max_of16(f32x16 x) {
-  float t[16];
-  store16(t, x);
-  float m = t[0];
-  for (int i = 1; i < 16; i++) m = smax(m, t[i]);
-  return m;
+  x = max16(x, __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  x = max16(x, __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  return smax(smax(x[0], x[1]), smax(x[2], x[3]));
 }
 
 #endif

@@ -2,8 +2,9 @@ import type { Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { opcodes } from '../generated/opcodes.ts';
 
-/** Of `kernels/gemm.h` and `kernels/matmul.c`: how much of A is packed at a time, by each thread alone or by all together. */
+/** Of `kernels/gemm.h` and `kernels/product.h`: how much of A is packed at a time, by each thread alone or by all together. */
 const depth = 256;
+const alone = 32;
 const rowsAlone = 128;
 const rowsTogether = 1024;
 const largestTile = 8;
@@ -11,7 +12,7 @@ const largestTile = 8;
 /** Bytes of scratch that `alone` or `together` needs for packed panels of A. */
 export function packingBytes(threads: number, batch: number, m: number): number {
   const rows =
-    batch > 1 || m <= rowsAlone
+    batch > 1 || m <= alone
       ? threads * (rowsAlone + largestTile)
       : 2 * (Math.min(m, rowsTogether) + largestTile);
   return rows * depth * Float32Array.BYTES_PER_ELEMENT;
