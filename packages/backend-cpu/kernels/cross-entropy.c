@@ -1,6 +1,7 @@
 /*
  * Cross-entropy of logits against target columns: loss = log(sum(exp(x - max))) - (x[target] - max), 0 where the target
- * is negative; and its gradient (exp(x - logSumExp) - onehot) dLoss. A target past the last column is reported.
+ * is negative; and its gradient (exp(x - logSumExp) - onehot) dLoss. A target past the last column is reported and its
+ * loss and gradient are NaN.
  */
 #include "rows.h"
 
@@ -15,10 +16,12 @@ KERNEL(crossEntropy) {
       float logSum = log16(set16(row_sum_exp(x, columns, shift)))[0];
       logSumExp[row] = shift + logSum;
       losses[row] = 0.0f;
-      if (targets[row] >= columns)
+      if (targets[row] >= columns) {
         team_fail(w, (double)targets[row]);
-      else if (targets[row] >= 0)
+        losses[row] = __builtin_nanf("");
+      } else if (targets[row] >= 0) {
         losses[row] = logSum - (x[targets[row]] - shift);
+      }
     }
 }
 
@@ -33,7 +36,7 @@ KERNEL(crossEntropyBackward) {
       isize target = targets[row];
       if (target >= columns) team_fail(w, (double)target);
       if (target < 0 || target >= columns) {
-        for (isize i = 0; i < columns; i += 16) store16_first(dx + i, set16(0.0f), min16(columns - i));
+        for (isize i = 0; i < columns; i += 16) store16_first(dx + i, set16(target < 0 ? 0.0f : __builtin_nanf("")), min16(columns - i));
         continue;
       }
       f32x16 shift = set16(logSumExp[row]), scale = set16(dLosses[row]);

@@ -1,4 +1,4 @@
-/* Rows of a block-quantized table, decoded. An index out of range is reported and its row is zeros. */
+/* Rows of a block-quantized table, decoded. An index out of range is reported and its row is NaN. */
 #include "blocks.h"
 
 KERNEL(gatherQuantized) {
@@ -11,7 +11,7 @@ KERNEL(gatherQuantized) {
       isize index = I32(a[2])[i];
       if (index < 0 || index >= rows) {
         team_fail(w, (double)index);
-        for (isize j = 0; j < columns; j++) y[j] = 0.0f;
+        for (isize j = 0; j < columns; j++) y[j] = __builtin_nanf("");
       } else {
         decode(format, U8(a[1]) + index * bytes, bytes, 1, 0, columns, y, columns, GROUP);
       }

@@ -41,12 +41,12 @@ static void alone(worker *w, const product *all, isize batch, isize strideA, isi
   isize parts = divide_up(m, MC_BATCH);
   isize rows = divide_up(divide_up(m, parts), MR) * MR;
   isize strips = divide_up(n, STRIP);
-  /* A chunk is worth about 2^18 multiply-adds, or a whole product. */
-  isize each = (1 << 18) / (rows * (k + 1) * STRIP) + 1;
+  /* A chunk is worth about 2^18 multiply-adds: some strips, or some products. */
+  isize each = (isize)((1 << 18) / ((i64)rows * (k + 1) * STRIP)) + 1;
   if (each > strips) each = strips;
   isize groups = divide_up(strips, each);
   isize perChunk = 1;
-  if (groups == 1 && parts == 1) perChunk = min_size(batch, (1 << 18) / (m * n * (k + 1)) + 1);
+  if (groups == 1 && parts == 1) perChunk = min_size(batch, (isize)((1 << 18) / ((i64)m * n * (k + 1))) + 1);
   isize chunks = divide_up(batch * parts * groups, perChunk);
   /* Few rows do not pay for packing where k lies in order. */
   int direct = all->a.columnStride == 1 && rows <= 2 * MR;

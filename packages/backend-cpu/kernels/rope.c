@@ -1,6 +1,7 @@
 /*
  * Rotary position embedding (Su et al. 2021, arXiv 2104.09864): each pair (p, q) of a head turns to
- * (p cos - q sin, p sin + q cos), by -sin backwards. Products are rounded before they are added.
+ * (p cos - q sin, p sin + q cos), by -sin backwards. Products are rounded before they are added. A position outside the
+ * tables is reported and its token is NaN.
  */
 #include "vector.h"
 
@@ -45,6 +46,7 @@ KERNEL(rope) {
       isize position = positions[token];
       if (position < 0 || position >= tableRows) {
         team_fail(w, (double)position);
+        for (isize i = 0; i < heads * headSize; i++) (F32(a[0]) + token * heads * headSize)[i] = __builtin_nanf("");
         continue;
       }
       const float *cos = F32(a[2]) + position * pairs, *sin = F32(a[3]) + position * pairs;
