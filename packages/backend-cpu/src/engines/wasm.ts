@@ -61,7 +61,9 @@ export async function wasmEngine(variant: 'relaxed' | 'baseline', options: WasmO
     await Promise.all(started);
   } catch (error) {
     await terminate();
-    throw new BackendError('BACKEND_NOT_AVAILABLE', `the worker threads did not start: ${String(error)}`, { cause: error });
+    throw new BackendError('BACKEND_NOT_AVAILABLE', `the worker threads did not start: ${String(error)}`, {
+      cause: error,
+    });
   }
   for (const worker of workers) worker.hold(false);
 
@@ -84,7 +86,10 @@ export async function wasmEngine(variant: 'relaxed' | 'baseline', options: WasmO
     write: (address, from) => bytes.set(from, address),
     read: (address, to) => to.set(bytes.subarray(address, address + to.length)),
     reserved: () => bytes.length,
-    hold: (whether) => workers[0]!.hold(whether),
+    /** All of them: the one that ends last tells that all have ended. */
+    hold(whether) {
+      for (const worker of workers) worker.hold(whether);
+    },
     wakeAll() {
       ending = true;
       Atomics.add(ring.words, control.WAKE, 1);
