@@ -76,7 +76,10 @@ async function start(name: string, threads: number): Promise<CpuBackend | undefi
 
 async function measure(backend: CpuBackend, chosen: readonly Product[]): Promise<Figure[]> {
   const subject = `${backend.engine}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
-  const runs = [() => backend.multiplyAdds(2 * backend.threads, 20_000), ...chosen.map((product) => prepare(backend, product))];
+  const runs = [
+    () => backend.multiplyAdds(2 * backend.threads, 20_000),
+    ...chosen.map((product) => prepare(backend, product)),
+  ];
   const repeats = runs.map(() => 1);
   for (const [i, run] of runs.entries()) {
     // Warms up, and tells how many calls make one measurement.

@@ -97,7 +97,11 @@ async function writeRandomLlama(path: string, variant: Variant): Promise<void> {
   tensors.set('output_norm.weight', norm());
   if (separateHead) tensors.set('output.weight', matrix(vocabulary, WIDTH));
   if (ropeFactors !== undefined) {
-    tensors.set('rope_freqs.weight', { format: 'f32', shape: [ropeFactors.length], data: Float32Array.from(ropeFactors) });
+    tensors.set('rope_freqs.weight', {
+      format: 'f32',
+      shape: [ropeFactors.length],
+      data: Float32Array.from(ropeFactors),
+    });
   }
   const metadata = new Map<string, GgufValue>(template.metadata);
   const integer = (key: string, value: number) => metadata.set(`llama.${key}`, { type: 'u32', value });

@@ -7,7 +7,14 @@ import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { fileSource, openGguf } from '@lowrank/io-gguf';
-import { chatTemplateFromGguf, encodeChatPrompt, readJsonLines, resolveModel, tokenizerFromGguf, type ChatRecord } from '@lowrank/models';
+import {
+  chatTemplateFromGguf,
+  encodeChatPrompt,
+  readJsonLines,
+  resolveModel,
+  tokenizerFromGguf,
+  type ChatRecord,
+} from '@lowrank/models';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openLlamaCpp } from './llama-cpp/client.ts';
 
@@ -33,7 +40,10 @@ describe('the demo on SmolLM2', () => {
   beforeAll(async () => {
     const args = ['--conditions=@lowrank/source', 'examples/orders/demo.ts', '--json'];
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, maxBuffer: 2 ** 26 });
-    lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     done = lines.at(-1) as unknown as Done;
   }, 20 * MINUTES);
 
@@ -71,7 +81,12 @@ describe('the demo on SmolLM2', () => {
       for (const answer of answers) {
         expect(JSON.parse(answer)).toEqual({
           items: expect.arrayContaining([
-            { count: expect.any(Number), size: expect.any(String), name: expect.any(String), extras: expect.any(Array) },
+            {
+              count: expect.any(Number),
+              size: expect.any(String),
+              name: expect.any(String),
+              extras: expect.any(Array),
+            },
           ]),
           to_go: expect.any(Boolean),
         });

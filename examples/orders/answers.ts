@@ -23,7 +23,12 @@ export async function answerAll(
   for (let at = 0; at < held.length; at += AT_ONCE) {
     onProgress(at);
     const group = held.slice(at, at + AT_ONCE);
-    const texts = await generateTexts(model, tokenizer, group.map(({ ids }) => ids), { maxTokens: MOST_TOKENS });
+    const texts = await generateTexts(
+      model,
+      tokenizer,
+      group.map(({ ids }) => ids),
+      { maxTokens: MOST_TOKENS },
+    );
     answers.push(...group.map(({ prompt, expected }, i) => ({ prompt, expected, text: texts[i]! })));
   }
   return answers;

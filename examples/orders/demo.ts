@@ -11,7 +11,15 @@ import { evaluateLoss, parameterCounts } from '@lowrank/core';
 import { cpu } from '@lowrank/backend-cpu';
 import { lora } from '@lowrank/adapter-lora';
 import { fileSource, openGguf } from '@lowrank/io-gguf';
-import { chatTemplateFromGguf, evaluationSource, fineTune, loadCausalLm, lossOf, tokenizerFromGguf, writeAdapterGguf } from '@lowrank/models';
+import {
+  chatTemplateFromGguf,
+  evaluationSource,
+  fineTune,
+  loadCausalLm,
+  lossOf,
+  tokenizerFromGguf,
+  writeAdapterGguf,
+} from '@lowrank/models';
 import { bytesText, countText, makeReporter, trainProgress } from 'lowrank';
 import { answerAll, exactMatch } from './answers.ts';
 import { chooseTask, DEFAULT_MODEL } from './task.ts';
@@ -47,7 +55,8 @@ async function demo(): Promise<void> {
   reporter.line(`task       ${task.description}`);
   reporter.line('');
 
-  const answer = () => answerAll(model, tokenizer, held, (done) => reporter.status(`answering ${done} of ${held.length}`));
+  const answer = () =>
+    answerAll(model, tokenizer, held, (done) => reporter.status(`answering ${done} of ${held.length}`));
   const validationLoss = async () => (await evaluateLoss(evaluationSource(validation, 8), lossOf(model))).loss;
   const before = { answers: await answer(), loss: await validationLoss() };
   reporter.settle();
@@ -62,7 +71,9 @@ async function demo(): Promise<void> {
     ...(options.epochs === undefined ? {} : { epochs: Number(options.epochs) }),
     onStart: ({ adapter, steps }) => {
       const { trainable, total } = parameterCounts(model);
-      reporter.line(`LoRA       ${countText(trainable)} trainable of ${countText(total)} parameters on ${adapter.sites.length} layers; ${steps} steps`);
+      reporter.line(
+        `LoRA       ${countText(trainable)} trainable of ${countText(total)} parameters on ${adapter.sites.length} layers; ${steps} steps`,
+      );
       progress.start(steps, 0, tokens / trainedTokens);
     },
     onEvent: (event) => progress.event(event),
@@ -81,9 +92,15 @@ async function demo(): Promise<void> {
   const readTokens = Math.round((result.tokens * tokens) / trainedTokens);
   const { trainable, total } = parameterCounts(model);
 
-  if (matchBefore !== null && matchAfter !== null) reporter.line(`exact match      ${percent(matchBefore)} before, ${percent(matchAfter)} after of ${held.length} held-out orders`);
+  if (matchBefore !== null && matchAfter !== null) {
+    reporter.line(
+      `exact match      ${percent(matchBefore)} before, ${percent(matchAfter)} after of ${held.length} held-out orders`,
+    );
+  }
   reporter.line(`validation loss  ${before.loss.toFixed(3)} before, ${after.loss.toFixed(3)} after`);
-  reporter.line(`training         ${countText(readTokens)} tokens in ${result.seconds.toFixed(0)} s, ${(readTokens / result.seconds).toFixed(0)} tokens a second`);
+  reporter.line(
+    `training         ${countText(readTokens)} tokens in ${result.seconds.toFixed(0)} s, ${(readTokens / result.seconds).toFixed(0)} tokens a second`,
+  );
   reporter.line(`adapter          ${shortPath} (${bytesText(adapterBytes)})`);
   reporter.line(`in llama.cpp     llama-cli -m ${task.modelPath} --lora ${shortPath}`);
   reporter.event('done', {
@@ -112,7 +129,9 @@ async function demo(): Promise<void> {
     reporter.line(`${when} training`);
     for (const { prompt, expected, text } of answers.slice(0, 3)) {
       reporter.line(`  ${prompt}`);
-      reporter.line(`    ${text.trim().replaceAll(/\s+/g, ' ').slice(0, 140)}  ${task.exact ? (text.trim() === expected ? '✓' : '✗') : ''}`);
+      reporter.line(
+        `    ${text.trim().replaceAll(/\s+/g, ' ').slice(0, 140)}  ${task.exact ? (text.trim() === expected ? '✓' : '✗') : ''}`,
+      );
     }
     reporter.line('');
     for (const { prompt, expected, text } of answers) reporter.event('answer', { when, prompt, expected, text });

@@ -61,8 +61,9 @@ export function generate(): { readonly train: string; readonly test: string } {
   const random = new RandomStream(SEED, 'orders');
   const heldOut = new Set<string>();
   const all = combinations();
-  for (const choice of all)
+  for (const choice of all) {
     if (random.nextInteger(HELD_OUT_EVERY) === 0) heldOut.add(combination({ count: 1, ...choice }));
+  }
   const isHeldOut = (choice: Combination): boolean => heldOut.has(combination({ count: 1, ...choice }));
   return {
     train: makeLines(

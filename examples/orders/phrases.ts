@@ -27,8 +27,9 @@ function sayItem({ count, size, name, extras }: OrderItem, random: RandomStream)
   const drink = count === 1 ? name : `${name}s`;
   const milk = extras[0] === 'oat milk' || extras[0] === 'soy milk' ? extras[0] : undefined;
   // "a large oat milk latte" is as common as "a large latte with oat milk".
-  if (milk !== undefined && extras.length === 1 && random.nextInteger(2) === 0)
+  if (milk !== undefined && extras.length === 1 && random.nextInteger(2) === 0) {
     return `${amount} ${size} ${milk} ${drink}`;
+  }
   if (extras.length === 0) return `${amount} ${size} ${drink}`;
   return `${amount} ${size} ${drink} with ${extras.map((extra) => (extra === 'extra shot' ? 'an extra shot' : extra)).join(' and ')}`;
 }

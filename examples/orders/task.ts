@@ -55,14 +55,16 @@ export async function chooseTask(model: string, reporter: Reporter): Promise<Tas
   try {
     const { path } = await resolveModel(model, {
       onProgress: ({ route, receivedBytes, totalBytes }) =>
-        reporter.status(`fetching ${model} (${route}) ${bytesText(receivedBytes)}${totalBytes === undefined ? '' : ` of ${bytesText(totalBytes)}`}`),
+        reporter.status(
+          `fetching ${model} (${route}) ${bytesText(receivedBytes)}${totalBytes === undefined ? '' : ` of ${bytesText(totalBytes)}`}`,
+        ),
     });
     return model === EMBEDDED_MODEL_NAME ? names(path) : orders(model, path);
   } catch (error) {
     if (model !== DEFAULT_MODEL || !(error instanceof ModelsError) || error.code !== 'MODELS_DOWNLOAD') throw error;
     reporter.note(error.message);
     reporter.line('The model cannot be had here: this demo goes on with the small model that comes with the package.');
-    return chooseTask(EMBEDDED_MODEL_NAME, reporter);
+    return await chooseTask(EMBEDDED_MODEL_NAME, reporter);
   } finally {
     reporter.settle();
   }
@@ -95,18 +97,30 @@ function names(modelPath: string): Task {
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 async function readNames(tokenizer: Tokenizer): Promise<TaskData> {
-  const { examples, tokens, trainedTokens } = await tokenizeRecords(readJsonLines(here('../names/train.jsonl')), { tokenizer });
+  const { examples, tokens, trainedTokens } = await tokenizeRecords(readJsonLines(here('../names/train.jsonl')), {
+    tokenizer,
+  });
   const held: HeldOut[] = [];
   for await (const { record } of readJsonLines(here('../names/test.jsonl'))) {
     const { prompt, completion } = record as CompletionRecord;
-    held.push({ prompt, expected: completion.trim(), ids: tokenizer.encode(prompt), example: tokenizeExample(record, { tokenizer }) });
+    held.push({
+      prompt,
+      expected: completion.trim(),
+      ids: tokenizer.encode(prompt),
+      example: tokenizeExample(record, { tokenizer }),
+    });
   }
   return { examples, tokens, trainedTokens, held };
 }
 
 async function readOrders(tokenizer: Tokenizer, template: ChatTemplate | undefined): Promise<TaskData> {
-  if (template === undefined) throw new ModelsError('MODELS_CHAT_TEMPLATE', 'the model has no chat template; give a chat model');
-  const { examples, tokens, trainedTokens } = await tokenizeRecords(readJsonLines(here('train.jsonl')), { tokenizer, template });
+  if (template === undefined) {
+    throw new ModelsError('MODELS_CHAT_TEMPLATE', 'the model has no chat template; give a chat model');
+  }
+  const { examples, tokens, trainedTokens } = await tokenizeRecords(readJsonLines(here('train.jsonl')), {
+    tokenizer,
+    template,
+  });
   const held: HeldOut[] = [];
   for await (const { record } of readJsonLines(here('test.jsonl'))) {
     const { messages } = record as ChatRecord;

@@ -168,10 +168,14 @@ export class CpuBackend implements Backend {
     const words = 2 + args.length + list.length;
     if (words > COMMAND_WORDS) {
       const limit = COMMAND_WORDS - 2 - args.length;
-      throw new BackendError('BACKEND_ARGUMENT', `${this.#kernel}: a list of ${list.length} numbers is longer than ${limit}`, {
-        kernel: this.#kernel,
-        value: list.length,
-      });
+      throw new BackendError(
+        'BACKEND_ARGUMENT',
+        `${this.#kernel}: a list of ${list.length} numbers is longer than ${limit}`,
+        {
+          kernel: this.#kernel,
+          value: list.length,
+        },
+      );
     }
     const command = this.#command;
     command[0] = opcode;

@@ -35,11 +35,15 @@ type Start = () => Promise<Engine> | Engine;
 export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const threads = options.threads ?? availableThreads();
   if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
-    throw new BackendError('BACKEND_ARGUMENT', `threads must be an integer in 1..256, not ${threads}`, { value: threads });
+    throw new BackendError('BACKEND_ARGUMENT', `threads must be an integer in 1..256, not ${threads}`, {
+      value: threads,
+    });
   }
   const memoryLimit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
   if (!(memoryLimit > 0)) {
-    throw new BackendError('BACKEND_ARGUMENT', `memoryLimit must be positive, not ${memoryLimit}`, { value: memoryLimit });
+    throw new BackendError('BACKEND_ARGUMENT', `memoryLimit must be positive, not ${memoryLimit}`, {
+      value: memoryLimit,
+    });
   }
   const wasm = { threads, memoryLimit, assets: options.assets };
   const starts: Record<'native' | 'relaxed' | 'baseline' | 'unshared', Start> = {

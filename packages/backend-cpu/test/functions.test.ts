@@ -43,7 +43,8 @@ describe.each(Object.keys(functions))('%s', (name) => {
         const expected = reference(x);
         const rounded = Math.fround(expected);
         if (Object.is(y[i], rounded) || (Number.isNaN(y[i]) && Number.isNaN(rounded))) continue;
-        const error = Number.isFinite(y[i]) && Number.isFinite(rounded) ? Math.abs(y[i]! - expected) / ulp(expected) : Infinity;
+        const error =
+          Number.isFinite(y[i]) && Number.isFinite(rounded) ? Math.abs(y[i]! - expected) / ulp(expected) : Infinity;
         if (!(error <= worst.error)) worst = { error, x };
       }
       expect(worst.error, `${backend.engine} at ${worst.x}`).toBeLessThanOrEqual(bound);
@@ -51,7 +52,21 @@ describe.each(Object.keys(functions))('%s', (name) => {
   });
 
   it('takes zeros, infinities, NaN and subnormals as IEEE 754 does', async () => {
-    const x = Float32Array.from([0, -0, Infinity, -Infinity, Number.NaN, 1e-45, -1e-45, 1e-40, 3.4e38, -3.4e38, 88.8, -103.9, -104]);
+    const x = Float32Array.from([
+      0,
+      -0,
+      Infinity,
+      -Infinity,
+      Number.NaN,
+      1e-45,
+      -1e-45,
+      1e-40,
+      3.4e38,
+      -3.4e38,
+      88.8,
+      -103.9,
+      -104,
+    ]);
     const expected = x.map((value) => Math.fround(reference(value)));
     for (const backend of backends) {
       const y = await backend.read(backend.kernels.unary(name as UnaryOp, backend.upload(x, 'f32'), x.length));

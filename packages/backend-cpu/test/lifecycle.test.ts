@@ -59,7 +59,9 @@ describe.each(engines)('$engine', (options) => {
     const totals = await Promise.all(
       [a, b].map(async (backend, index) => {
         const x = backend.kernels.fill(index + 1, 50_000, 'f32');
-        for (let i = 0; i < 50; i++) backend.kernels.accumulate(x, backend.kernels.fill(index + 1, 50_000, 'f32'), 50_000);
+        for (let i = 0; i < 50; i++) {
+          backend.kernels.accumulate(x, backend.kernels.fill(index + 1, 50_000, 'f32'), 50_000);
+        }
         return backend.read(x);
       }),
     );
@@ -96,7 +98,9 @@ describe('cpu()', () => {
 
   it('refuses an instruction set that the machine does not have', async () => {
     const other = process.arch === 'x64' ? 'neon' : 'x86_64_v3';
-    await expect(cpu({ engine: 'native', instructionSet: other })).rejects.toMatchObject({ code: 'BACKEND_NOT_AVAILABLE' });
+    await expect(cpu({ engine: 'native', instructionSet: other })).rejects.toMatchObject({
+      code: 'BACKEND_NOT_AVAILABLE',
+    });
   });
 
   it('takes worker and modules from a URL', async () => {

@@ -22,23 +22,28 @@ describe.each(Object.keys(blockFormats) as InlineBlockFormat[])('%s', (format) =
   const unit = Math.max(blockFormats[format].blockSize, 1);
   const columns = unit === 1 ? 301 : unit === 32 ? 288 : 512;
 
-  it.each([1, 7, 130])('a product of %d rows has the bits of a matmul with the decoded matrix, both ways', async (m) => {
-    const rows = 75;
-    const { bytes, values } = weight(format, rows, columns);
-    for (const backend of backends) {
-      const { kernels } = backend;
-      const blocks = backend.uploadBlocks(bytes, format, [rows, columns]);
-      const decoded = backend.upload(values, 'f32');
-      for (const transposed of [false, true]) {
-        const [n, k] = transposed ? [columns, rows] : [rows, columns];
-        const x = backend.upload(numbers(m * k, m), 'f32');
-        const y = await backend.read(kernels.matmulQuantized!(x, blocks, { format, m, rows, columns, transposed }));
-        const expected = await backend.read(kernels.matmul(x, decoded, { ...dense, m, n, k, transposeB: !transposed }));
-        expect(expected.some((value) => Number.isFinite(value) && value !== 0)).toBe(true);
-        expectSameNumbers(y, expected, `${backend.engine}${transposed ? ', transposed' : ''}`);
+  it.each([1, 7, 130])(
+    'a product of %d rows has the bits of a matmul with the decoded matrix, both ways',
+    async (m) => {
+      const rows = 75;
+      const { bytes, values } = weight(format, rows, columns);
+      for (const backend of backends) {
+        const { kernels } = backend;
+        const blocks = backend.uploadBlocks(bytes, format, [rows, columns]);
+        const decoded = backend.upload(values, 'f32');
+        for (const transposed of [false, true]) {
+          const [n, k] = transposed ? [columns, rows] : [rows, columns];
+          const x = backend.upload(numbers(m * k, m), 'f32');
+          const y = await backend.read(kernels.matmulQuantized!(x, blocks, { format, m, rows, columns, transposed }));
+          const expected = await backend.read(
+            kernels.matmul(x, decoded, { ...dense, m, n, k, transposeB: !transposed }),
+          );
+          expect(expected.some((value) => Number.isFinite(value) && value !== 0)).toBe(true);
+          expectSameNumbers(y, expected, `${backend.engine}${transposed ? ', transposed' : ''}`);
+        }
       }
-    }
-  });
+    },
+  );
 
   it('gathers the rows that core decodes', async () => {
     const { bytes, values } = weight(format, 9, columns);

@@ -75,7 +75,16 @@ describe.each(engines)('memory of $engine', (options) => {
     const backend = await cpu(options);
     const { kernels } = backend;
     const weight = backend.upload(new Float32Array(300 * 100).fill(0.01), 'f32');
-    const spec = { batch: 1, m: 100, n: 100, k: 300, transposeA: false, transposeB: false, batchA: false, batchB: false };
+    const spec = {
+      batch: 1,
+      m: 100,
+      n: 100,
+      k: 300,
+      transposeA: false,
+      transposeB: false,
+      batchA: false,
+      batchB: false,
+    };
     const step = (): void => {
       const x = backend.upload(new Float32Array(100 * 300), 'f32');
       const y = kernels.matmul(x, weight, spec);

@@ -23,7 +23,15 @@ const cases: Record<string, { bad: number; run: (backend: CpuBackend) => Storage
     run: (backend) => {
       const table = backend.upload(numbers(8, 1), 'f32');
       const positions = backend.upload(Int32Array.of(3, -1), 'i32');
-      const spec = { tokens: 2, heads: 1, headSize: 4, rotary: 4, pairing: 'half', tableRows: 4, inverse: false } as const;
+      const spec = {
+        tokens: 2,
+        heads: 1,
+        headSize: 4,
+        rotary: 4,
+        pairing: 'half',
+        tableRows: 4,
+        inverse: false,
+      } as const;
       return backend.kernels.rope!(backend.upload(numbers(8, 2), 'f32'), table, table, positions, spec);
     },
   },

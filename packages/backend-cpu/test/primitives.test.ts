@@ -32,7 +32,25 @@ async function expectOnAll(
   }
 }
 
-const special = [0, -0, 1, -1, 0.5, 3, Infinity, -Infinity, Number.NaN, 1e-45, -1e-45, 3.4e38, 2 ** 31, -(2 ** 31), 2147483520, 1.5, -2.5];
+const special = [
+  0,
+  -0,
+  1,
+  -1,
+  0.5,
+  3,
+  Infinity,
+  -Infinity,
+  Number.NaN,
+  1e-45,
+  -1e-45,
+  3.4e38,
+  2 ** 31,
+  -(2 ** 31),
+  2147483520,
+  1.5,
+  -2.5,
+];
 const pairs = special.flatMap((a) => special.map((b) => [a, b] as const));
 
 const binaryOps: Record<BinaryOp, (a: number, b: number) => number> = {
@@ -53,18 +71,38 @@ describe('binary', () => {
     const b = Float32Array.from(pairs, ([, right]) => right);
     // Float64 results round to float32 as if computed there: 53 bits are more than twice 24 and two.
     const expected = a.map((left, i) => binaryOps[op](left, b[i]!));
-    await expectOnAll(expected, (backend, upload) => backend.kernels.binary(op, upload(a), [a.length], upload(b), [a.length]));
+    await expectOnAll(expected, (backend, upload) =>
+      backend.kernels.binary(op, upload(a), [a.length], upload(b), [a.length]),
+    );
   });
 
   it.each([
     [[40_001], [1]],
     [[1], [40_001]],
-    [[37, 1], [37, 211]],
-    [[37, 211], [1, 211]],
-    [[3, 1, 5, 1], [1, 4, 1, 7]],
-    [[2, 3, 4], [2, 1, 4]],
-    [[1, 70_000], [2, 1]],
-    [[0, 3], [1, 3]],
+    [
+      [37, 1],
+      [37, 211],
+    ],
+    [
+      [37, 211],
+      [1, 211],
+    ],
+    [
+      [3, 1, 5, 1],
+      [1, 4, 1, 7],
+    ],
+    [
+      [2, 3, 4],
+      [2, 1, 4],
+    ],
+    [
+      [1, 70_000],
+      [2, 1],
+    ],
+    [
+      [0, 3],
+      [1, 3],
+    ],
     [[], []],
   ])('broadcasts %j with %j', async (aShape, bShape) => {
     const shape = aShape.map((size, axis) => (size === 1 ? bShape[axis]! : size));
@@ -84,7 +122,9 @@ describe('binary', () => {
       return offset;
     };
     const expected = Float32Array.from({ length: count(shape) }, (_, i) => a[at(aShape, i)]! - b[at(bShape, i)]!);
-    await expectOnAll(expected, (backend, upload) => backend.kernels.binary('sub', upload(a), aShape, upload(b), bShape));
+    await expectOnAll(expected, (backend, upload) =>
+      backend.kernels.binary('sub', upload(a), aShape, upload(b), bShape),
+    );
   });
 });
 
@@ -119,7 +159,9 @@ describe('reduce', () => {
   it.each([0, 1, 15, 16, 17, 4096, 4097, 100_003])('sums rows of %i elements in the documented order', async (axis) => {
     const rows = 3;
     const x = numbers(rows * axis, 5);
-    const expected = Float32Array.from({ length: rows }, (_, row) => orderedSum(x.subarray(row * axis, (row + 1) * axis)));
+    const expected = Float32Array.from({ length: rows }, (_, row) =>
+      orderedSum(x.subarray(row * axis, (row + 1) * axis)),
+    );
     await expectOnAll(expected, (backend, upload) => backend.kernels.reduce('sum', upload(x), rows, axis, 1));
   });
 
@@ -132,26 +174,33 @@ describe('reduce', () => {
     const x = numbers(outer * axis * inner, 6);
     const expected = Float32Array.from({ length: outer * inner }, (_, i) => {
       let sum = 0;
-      for (let k = 0; k < axis; k++) sum = Math.fround(sum + x[(Math.floor(i / inner) * axis + k) * inner + (i % inner)]!);
+      for (let k = 0; k < axis; k++) {
+        sum = Math.fround(sum + x[(Math.floor(i / inner) * axis + k) * inner + (i % inner)]!);
+      }
       return sum;
     });
     await expectOnAll(expected, (backend, upload) => backend.kernels.reduce('sum', upload(x), outer, axis, inner));
   });
 
-  it.each(['max', 'min'] as ReduceOp[])('%s finds extremes, NaN before all, and the identity of nothing', async (op) => {
-    const extreme = op === 'max' ? Math.max : Math.min;
-    const rows = [numbers(100, 7), numbers(100, 8), numbers(100, 9)];
-    rows[1]![63] = Number.NaN;
-    rows[2]!.fill(op === 'max' ? -Infinity : Infinity);
-    const x = Float32Array.from(rows.flatMap((row) => [...row]));
-    await expectOnAll(Float32Array.from(rows, (row) => extreme(...row)), (backend, upload) =>
-      backend.kernels.reduce(op, upload(x), 3, 100, 1),
-    );
-    await expectOnAll(Float32Array.from({ length: 100 }, (_, i) => extreme(...rows.map((row) => row[i]!))), (backend, upload) =>
-      backend.kernels.reduce(op, upload(x), 1, 3, 100),
-    );
-    await expectOnAll([extreme(), extreme()], (backend, upload) => backend.kernels.reduce(op, upload(x), 2, 0, 1));
-  });
+  it.each(['max', 'min'] as ReduceOp[])(
+    '%s finds extremes, NaN before all, and the identity of nothing',
+    async (op) => {
+      const extreme = op === 'max' ? Math.max : Math.min;
+      const rows = [numbers(100, 7), numbers(100, 8), numbers(100, 9)];
+      rows[1]![63] = Number.NaN;
+      rows[2]!.fill(op === 'max' ? -Infinity : Infinity);
+      const x = Float32Array.from(rows.flatMap((row) => [...row]));
+      await expectOnAll(
+        Float32Array.from(rows, (row) => extreme(...row)),
+        (backend, upload) => backend.kernels.reduce(op, upload(x), 3, 100, 1),
+      );
+      await expectOnAll(
+        Float32Array.from({ length: 100 }, (_, i) => extreme(...rows.map((row) => row[i]!))),
+        (backend, upload) => backend.kernels.reduce(op, upload(x), 1, 3, 100),
+      );
+      await expectOnAll([extreme(), extreme()], (backend, upload) => backend.kernels.reduce(op, upload(x), 2, 0, 1));
+    },
+  );
 });
 
 describe('permute, slice, writeSlice and concat move elements, whatever their bits', () => {
@@ -166,32 +215,44 @@ describe('permute, slice, writeSlice and concat move elements, whatever their bi
     else for (let i = 0; i < sizes[0]!; i++) for (const rest of indices(sizes.slice(1))) yield [i, ...rest];
   }
 
-  it.each([
-    [[0, 1, 2, 3]],
-    [[3, 2, 1, 0]],
-    [[1, 0, 2, 3]],
-    [[0, 3, 1, 2]],
-    [[1, 3, 0, 2]],
-    [[3, 0, 2, 1]],
-  ])('permute %j', async (axes) => {
-    const expected = [...indices(axes.map((axis) => shape[axis]!))].map((at) => {
-      const from = [0, 0, 0, 0];
-      for (const [i, axis] of axes.entries()) from[axis] = at[i]!;
-      return integers[index(from)]!;
-    });
-    await expectOnAll(expected, (backend, upload) => backend.kernels.permute(upload(integers), shape, axes));
-  });
+  it.each([[[0, 1, 2, 3]], [[3, 2, 1, 0]], [[1, 0, 2, 3]], [[0, 3, 1, 2]], [[1, 3, 0, 2]], [[3, 0, 2, 1]]])(
+    'permute %j',
+    async (axes) => {
+      const expected = [...indices(axes.map((axis) => shape[axis]!))].map((at) => {
+        const from = [0, 0, 0, 0];
+        for (const [i, axis] of axes.entries()) from[axis] = at[i]!;
+        return integers[index(from)]!;
+      });
+      await expectOnAll(expected, (backend, upload) => backend.kernels.permute(upload(integers), shape, axes));
+    },
+  );
 
   it.each([
-    [[0, 0, 0, 0], [5, 18, 1, 35]],
-    [[1, 2, 0, 3], [3, 7, 1, 11]],
-    [[0, 5, 0, 34], [5, 13, 1, 1]],
-    [[4, 17, 0, 2], [1, 1, 1, 30]],
-    [[2, 3, 0, 1], [0, 4, 1, 5]],
+    [
+      [0, 0, 0, 0],
+      [5, 18, 1, 35],
+    ],
+    [
+      [1, 2, 0, 3],
+      [3, 7, 1, 11],
+    ],
+    [
+      [0, 5, 0, 34],
+      [5, 13, 1, 1],
+    ],
+    [
+      [4, 17, 0, 2],
+      [1, 1, 1, 30],
+    ],
+    [
+      [2, 3, 0, 1],
+      [0, 4, 1, 5],
+    ],
   ])('slice and writeSlice from %j of %j', async (start, sizes) => {
     const places = [...indices(sizes)].map((at) => index(at.map((i, axis) => i + start[axis]!)));
-    await expectOnAll(Int32Array.from(places, (place) => integers[place]!), (backend, upload) =>
-      backend.kernels.slice(upload(integers), shape, start, sizes),
+    await expectOnAll(
+      Int32Array.from(places, (place) => integers[place]!),
+      (backend, upload) => backend.kernels.slice(upload(integers), shape, start, sizes),
     );
     const written = new Int32Array(size);
     for (const [i, place] of places.entries()) written[place] = -i - 1;
@@ -228,30 +289,46 @@ describe('the other primitives', () => {
     const columns = 131;
     const table = numbers(rows * columns, 11);
     const indices = Int32Array.from({ length: 400 }, (_, i) => (i * 7) % rows);
-    const taken = Float32Array.from({ length: 400 * columns }, (_, i) => table[indices[Math.floor(i / columns)]! * columns + (i % columns)]!);
-    await expectOnAll(taken, (backend, upload) => backend.kernels.gather(upload(table), rows, columns, upload(indices), 400));
+    const taken = Float32Array.from(
+      { length: 400 * columns },
+      (_, i) => table[indices[Math.floor(i / columns)]! * columns + (i % columns)]!,
+    );
+    await expectOnAll(taken, (backend, upload) =>
+      backend.kernels.gather(upload(table), rows, columns, upload(indices), 400),
+    );
     const source = numbers(400 * columns, 12);
     const sums = new Float32Array((rows + 1) * columns);
-    for (const [i, row] of indices.entries()) for (let c = 0; c < columns; c++) sums[row * columns + c]! += source[i * columns + c]!;
-    await expectOnAll(sums, (backend, upload) => backend.kernels.scatterAdd(upload(source), upload(indices), 400, rows + 1, columns));
+    for (const [i, row] of indices.entries()) {
+      for (let c = 0; c < columns; c++) sums[row * columns + c]! += source[i * columns + c]!;
+    }
+    await expectOnAll(sums, (backend, upload) =>
+      backend.kernels.scatterAdd(upload(source), upload(indices), 400, rows + 1, columns),
+    );
   });
 
   it('cast truncates, saturates and takes NaN to 0; integers round to the nearest float', async () => {
     const x = Float32Array.from(special);
     const integers = Int32Array.from([0, 1, -1, 16_777_217, 16_777_219, 2 ** 31 - 1, -(2 ** 31), 33_554_435]);
-    const expected = Int32Array.from(x, (value) => (Number.isNaN(value) ? 0 : Math.min(2 ** 31 - 1, Math.max(-(2 ** 31), Math.trunc(value)))));
+    const expected = Int32Array.from(x, (value) =>
+      Number.isNaN(value) ? 0 : Math.min(2 ** 31 - 1, Math.max(-(2 ** 31), Math.trunc(value))),
+    );
     await expectOnAll(expected, (backend, upload) => backend.kernels.cast(upload(x), x.length, 'i32'));
-    await expectOnAll(Float32Array.from(integers), (backend, upload) => backend.kernels.cast(upload(integers), integers.length, 'f32'));
+    await expectOnAll(Float32Array.from(integers), (backend, upload) =>
+      backend.kernels.cast(upload(integers), integers.length, 'f32'),
+    );
   });
 
   it('fill and accumulate', async () => {
     await expectOnAll(new Int32Array(70_001).fill(-7), (backend) => backend.kernels.fill(-7, 70_001, 'i32'));
     await expectOnAll(new Float32Array(70_001).fill(-0), (backend) => backend.kernels.fill(-0, 70_001, 'f32'));
     const [x, y] = [numbers(70_001, 13), numbers(70_001, 14)];
-    await expectOnAll(x.map((value, i) => value + y[i]!), (backend, upload) => {
-      const target = backend.kernels.permute(upload(x), [x.length], [0]);
-      backend.kernels.accumulate(target, upload(y), x.length);
-      return target;
-    });
+    await expectOnAll(
+      x.map((value, i) => value + y[i]!),
+      (backend, upload) => {
+        const target = backend.kernels.permute(upload(x), [x.length], [0]);
+        backend.kernels.accumulate(target, upload(y), x.length);
+        return target;
+      },
+    );
   });
 });

@@ -143,7 +143,9 @@ describe.each(engines)('the queue of $engine', (options) => {
       await expect(backend.sync()).rejects.toMatchObject({
         code: 'BACKEND_KERNEL',
         kernel: 'gather',
-        message: expect.stringMatching(/gather: index (4|-1) is out of range \(rows 4, columns 3, count 4\)/) as unknown,
+        message: expect.stringMatching(
+          /gather: index (4|-1) is out of range \(rows 4, columns 3, count 4\)/,
+        ) as unknown,
       });
       expect(await backend.read(rows)).toEqual(Float32Array.from([5, 5, 5, NaN, NaN, NaN, NaN, NaN, NaN, 5, 5, 5]));
     });

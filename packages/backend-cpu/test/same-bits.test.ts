@@ -43,7 +43,11 @@ async function everyKernel(backend: Backend): Promise<Results> {
   const backward = kernels.attentionBackward!(q, k, v, forward.output, forward.logSumExp, dOutput, attention);
 
   const turn = { tokens: 63, heads: 5, headSize: 40, rotary: 36, tableRows: 70, inverse: false } as const;
-  const tables = [random(70 * 18), random(70 * 18), integers(Array.from({ length: 63 }, (_, i) => (i * 11) % 70))] as const;
+  const tables = [
+    random(70 * 18),
+    random(70 * 18),
+    integers(Array.from({ length: 63 }, (_, i) => (i * 11) % 70)),
+  ] as const;
   const heads = random(63 * 200);
 
   const parameter = random(length);

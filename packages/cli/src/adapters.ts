@@ -10,7 +10,9 @@ export const adapterNames: readonly string[] = [...adapters.keys()];
 export function adapterNamed(type: string): Adapter {
   const adapter = adapters.get(type);
   if (adapter === undefined) {
-    throw new CliError('CLI_ADAPTER', `there is no adapter '${type}'; there are ${adapterNames.join(', ')}`, { value: type });
+    throw new CliError('CLI_ADAPTER', `there is no adapter '${type}'; there are ${adapterNames.join(', ')}`, {
+      value: type,
+    });
   }
   return adapter;
 }

@@ -1,4 +1,10 @@
-export type CliErrorCode = 'CLI_OPTION' | 'CLI_CONFIG_FILE' | 'CLI_BACKEND' | 'CLI_ADAPTER' | 'CLI_OUTPUT' | 'CLI_INPUT';
+export type CliErrorCode =
+  | 'CLI_OPTION'
+  | 'CLI_CONFIG_FILE'
+  | 'CLI_BACKEND'
+  | 'CLI_ADAPTER'
+  | 'CLI_OUTPUT'
+  | 'CLI_INPUT';
 
 /** What the command line itself finds wrong. */
 export class CliError extends Error {

@@ -18,25 +18,41 @@ export async function applyConfigFile(command: Command, path: string): Promise<v
   } catch (cause) {
     fail(cause instanceof Error ? cause.message : String(cause), cause);
   }
-  if (typeof values !== 'object' || values === null || Array.isArray(values)) fail('a mapping of options is needed, such as `rank: 8`');
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    fail('a mapping of options is needed, such as `rank: 8`');
+  }
   for (const [key, value] of Object.entries(values as Record<string, unknown>)) {
     const long = key.replaceAll('_', '-');
-    const option = command.options.find(({ long: name, negate }) => !negate && name === `--${long}`) ?? command.options.find(({ negate, long: name }) => negate && name === `--no-${long}`);
+    const option =
+      command.options.find(({ long: name, negate }) => !negate && name === `--${long}`) ??
+      command.options.find(({ negate, long: name }) => negate && name === `--no-${long}`);
     if (option === undefined || long === 'config') {
-      throw new CliError('CLI_CONFIG_FILE', `${path}: there is no option '${key}'; see lowrank ${command.name()} --help`, { value: key });
+      throw new CliError(
+        'CLI_CONFIG_FILE',
+        `${path}: there is no option '${key}'; see lowrank ${command.name()} --help`,
+        { value: key },
+      );
     }
     const name = option.attributeName();
     if (command.getOptionValueSource(name) === 'cli') continue;
-    command.setOptionValueWithSource(name, checked(option, value, (message) => fail(`${key}: ${message}`)), 'config');
+    command.setOptionValueWithSource(
+      name,
+      checked(option, value, (message) => fail(`${key}: ${message}`)),
+      'config',
+    );
   }
 }
 
 function checked(option: Command['options'][number], value: unknown, fail: (message: string) => never): unknown {
   if (option.isBoolean() || option.negate) return typeof value === 'boolean' ? value : fail('true or false is needed');
   const parts: unknown[] = Array.isArray(value) ? value : [value];
-  if (parts.some((part) => part === null || typeof part === 'object')) return fail('a value is needed, or a list of them');
+  if (parts.some((part) => part === null || typeof part === 'object')) {
+    return fail('a value is needed, or a list of them');
+  }
   const text = parts.join(',');
-  if (option.argChoices !== undefined && !option.argChoices.includes(text)) return fail(`one of ${option.argChoices.join(', ')} is needed`);
+  if (option.argChoices !== undefined && !option.argChoices.includes(text)) {
+    return fail(`one of ${option.argChoices.join(', ')} is needed`);
+  }
   try {
     return option.parseArg === undefined ? text : option.parseArg(text, undefined as never);
   } catch (error) {

@@ -15,7 +15,9 @@ export function numberBetween(low: number, high: number): (text: string) => numb
   return (text) => {
     const value = Number(text);
     if (!(value >= low && value <= high) || text.trim() === '') {
-      throw new InvalidArgumentError(high === Infinity ? `a number of ${low} or more is needed.` : `a number from ${low} to ${high} is needed.`);
+      throw new InvalidArgumentError(
+        high === Infinity ? `a number of ${low} or more is needed.` : `a number from ${low} to ${high} is needed.`,
+      );
     }
     return value;
   };

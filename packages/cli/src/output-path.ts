@@ -16,5 +16,7 @@ export async function checkOutput(path: string): Promise<void> {
   const parent = await stat(folder).catch(() => undefined);
   if (parent === undefined) fail(`there is no folder ${folder}; make it first`);
   if (!parent!.isDirectory()) fail(`${folder} is not a folder`);
-  await access(folder, constants.W_OK).catch((cause: unknown) => fail(`the folder ${folder} cannot be written to`, cause));
+  await access(folder, constants.W_OK).catch((cause: unknown) =>
+    fail(`the folder ${folder} cannot be written to`, cause),
+  );
 }

@@ -20,7 +20,9 @@ export async function run(args: readonly string[]): Promise<number> {
 /** Wrong options: commander has told them on stderr. */
 function tellOption(error: CommanderError, args: readonly string[]): number {
   if (args.includes('--json')) {
-    process.stdout.write(`${JSON.stringify({ event: 'error', code: 'CLI_OPTION', message: error.message.replace(/^error: /, '') })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ event: 'error', code: 'CLI_OPTION', message: error.message.replace(/^error: /, '') })}\n`,
+    );
   }
   return exit.input;
 }
@@ -28,7 +30,8 @@ function tellOption(error: CommanderError, args: readonly string[]): number {
 /** An error with a code is a message for the user; any other is a fault of ours, told with its stack. */
 function tell(error: unknown, json: boolean): number {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
-  const typed = error instanceof Error && typeof code === 'string' && /^(CLI|MODELS|GGUF|CORE|ADAPTER|BACKEND)_/.test(code);
+  const typed =
+    error instanceof Error && typeof code === 'string' && /^(CLI|MODELS|GGUF|CORE|ADAPTER|BACKEND)_/.test(code);
   const message = error instanceof Error ? error.message : String(error);
   if (json) process.stdout.write(`${JSON.stringify({ event: 'error', code: typed ? code : 'FAULT', message })}\n`);
   if (typed) {

@@ -51,10 +51,12 @@ export async function openSession(options: SessionOptions, reporter: Reporter): 
     const backend = await openBackend(options.backend, options.threads);
     closers.push(() => backend.dispose());
     const model = await loadCausalLm(file, backend, {
-      onProgress: (loaded, total) => reporter.status(`loading ${barText(loaded, total)} ${bytesText(loaded)} of ${bytesText(total)}`),
+      onProgress: (loaded, total) =>
+        reporter.status(`loading ${barText(loaded, total)} ${bytesText(loaded)} of ${bytesText(total)}`),
     });
     closers.push(() => model.dispose());
-    const adapter = options.adapterFile === undefined ? undefined : await loadAdapterGguf(options.adapterFile, model, ggufAdapter);
+    const adapter =
+      options.adapterFile === undefined ? undefined : await loadAdapterGguf(options.adapterFile, model, ggufAdapter);
     reporter.settle();
     return { path, file, backend, model, tokenizer, template, adapter, close };
   } catch (error) {
@@ -75,6 +77,8 @@ export async function findModel(name: string, reporter: Reporter): Promise<strin
       ),
   });
   reporter.settle();
-  if (!['file', 'embedded', 'cache'].includes(resolved.source)) reporter.note(`fetched ${name} from ${resolved.source}`);
+  if (!['file', 'embedded', 'cache'].includes(resolved.source)) {
+    reporter.note(`fetched ${name} from ${resolved.source}`);
+  }
   return resolved.path;
 }

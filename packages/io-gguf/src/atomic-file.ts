@@ -19,7 +19,11 @@ export async function writeAtomically(path: string, pieces: AsyncIterable<Uint8A
     try {
       return await work;
     } catch (cause) {
-      throw new GgufError('GGUF_IO', `Could not write ${path}: ${messageOf(cause)}. Check that the folder exists, is writable and has room.`, { value: path, cause });
+      throw new GgufError(
+        'GGUF_IO',
+        `Could not write ${path}: ${messageOf(cause)}. Check that the folder exists, is writable and has room.`,
+        { value: path, cause },
+      );
     }
   };
   const handle = await guard(open(temporary, 'wx'));
@@ -40,7 +44,7 @@ export async function writeAtomically(path: string, pieces: AsyncIterable<Uint8A
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     done += (await handle.write(bytes, done, Math.min(bytes.length - done, largestWrite))).bytesWritten;
   }
 }

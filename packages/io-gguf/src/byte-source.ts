@@ -22,7 +22,11 @@ export function bytesSource(bytes: Uint8Array | Blob, name: string = 'these byte
       try {
         return new Uint8Array(await bytes.slice(offset, offset + length).arrayBuffer());
       } catch (cause) {
-        throw new GgufError('GGUF_IO', `Could not read ${length} bytes at byte ${offset} of ${name}: ${messageOf(cause)}`, { cause });
+        throw new GgufError(
+          'GGUF_IO',
+          `Could not read ${length} bytes at byte ${offset} of ${name}: ${messageOf(cause)}`,
+          { cause },
+        );
       }
     },
     async close() {},

@@ -3,12 +3,21 @@ import { GgufError } from './gguf-error.ts';
 import type { GgufTensorInfo } from './tensor-info.ts';
 
 /** Checks that every tensor's data lie aligned, inside the file and over nobody else's. */
-export function checkPlacement(tensors: readonly GgufTensorInfo[], dataStart: number, alignment: number, source: ByteSource): void {
+export function checkPlacement(
+  tensors: readonly GgufTensorInfo[],
+  dataStart: number,
+  alignment: number,
+  source: ByteSource,
+): void {
   for (const { name, offset, byteLength } of tensors) {
     if ((offset - dataStart) % alignment !== 0) {
-      throw new GgufError('GGUF_CORRUPT', `${source.name} is damaged: tensor ${name} starts at byte ${offset}, not at a multiple of ${alignment}. Get the file again.`, {
-        value: offset,
-      });
+      throw new GgufError(
+        'GGUF_CORRUPT',
+        `${source.name} is damaged: tensor ${name} starts at byte ${offset}, not at a multiple of ${alignment}. Get the file again.`,
+        {
+          value: offset,
+        },
+      );
     }
     const end = offset + (byteLength ?? 0);
     // A tensor without bytes may stand where a padding that was left out would have ended.
@@ -25,9 +34,13 @@ export function checkPlacement(tensors: readonly GgufTensorInfo[], dataStart: nu
     const before = placed[i - 1] as GgufTensorInfo;
     const here = placed[i] as GgufTensorInfo;
     if (here.offset < before.offset + (before.byteLength ?? 1)) {
-      throw new GgufError('GGUF_CORRUPT', `${source.name} is damaged: the data of tensors ${before.name} and ${here.name} overlap at byte ${here.offset}. Get the file again.`, {
-        value: here.offset,
-      });
+      throw new GgufError(
+        'GGUF_CORRUPT',
+        `${source.name} is damaged: the data of tensors ${before.name} and ${here.name} overlap at byte ${here.offset}. Get the file again.`,
+        {
+          value: here.offset,
+        },
+      );
     }
   }
 }

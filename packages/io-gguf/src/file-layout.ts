@@ -61,7 +61,9 @@ export function layOut(contents: GgufContents): FileLayout {
   const tensors = Array.from(contents.tensors, (tensor) => place(tensor, alignment));
   const names = new Set<string>();
   for (const { name } of tensors) {
-    if (names.has(name)) throw new GgufError('GGUF_INVALID', `Two tensors are called ${name}. Give each its own name.`, { value: name });
+    if (names.has(name)) {
+      throw new GgufError('GGUF_INVALID', `Two tensors are called ${name}. Give each its own name.`, { value: name });
+    }
     names.add(name);
   }
   const writer = new ByteWriter();
@@ -98,14 +100,20 @@ export async function* pieces(layout: FileLayout): AsyncGenerator<Uint8Array> {
 
 /** The key-value pairs in order. */
 export function pairsOf(metadata: GgufPairs): (readonly [string, GgufValue])[] {
-  return metadata instanceof Map ? [...(metadata as ReadonlyMap<string, GgufValue>)] : Object.entries(metadata as Readonly<Record<string, GgufValue>>);
+  return metadata instanceof Map
+    ? [...(metadata as ReadonlyMap<string, GgufValue>)]
+    : Object.entries(metadata as Readonly<Record<string, GgufValue>>);
 }
 
 function alignmentOf(metadata: readonly (readonly [string, GgufValue])[]): number {
   const entry = metadata.find(([key]) => key === 'general.alignment')?.[1];
   if (entry === undefined) return defaultAlignment;
   if (entry.type !== 'u32' || entry.value < 8 || entry.value > 65536 || (entry.value & (entry.value - 1)) !== 0) {
-    throw new GgufError('GGUF_INVALID', 'general.alignment must be a power of two from 8 to 65536, of type u32. Leave it out for 32.', { value: entry });
+    throw new GgufError(
+      'GGUF_INVALID',
+      'general.alignment must be a power of two from 8 to 65536, of type u32. Leave it out for 32.',
+      { value: entry },
+    );
   }
   return entry.value;
 }
@@ -116,18 +124,34 @@ function place(tensor: GgufTensorInput, alignment: number): PlacedTensor {
   const { format, shape } = 'array' in tensor ? tensor.array : tensor;
   const type = ggmlTypeOf(format);
   if (type === undefined) {
-    throw new GgufError('GGUF_UNSUPPORTED_TYPE', `Tensor ${name} is ${format}, which GGUF has no type for. Decode it and store it as f32, f16, bf16, q8_0, q4_0 or q4_1.`, {
-      value: format,
-    });
+    throw new GgufError(
+      'GGUF_UNSUPPORTED_TYPE',
+      `Tensor ${name} is ${format}, which GGUF has no type for. Decode it and store it as f32, f16, bf16, q8_0, q4_0 or q4_1.`,
+      {
+        value: format,
+      },
+    );
   }
   const elements = shape.reduce((product, size) => product * size, 1);
-  if (shape.length > mostDimensions || shape.some((size) => !Number.isSafeInteger(size) || size < 0) || !Number.isSafeInteger(elements * 8)) {
-    throw new GgufError('GGUF_INVALID', `Tensor ${name} has shape [${shape.join(', ')}]; GGUF takes up to four sizes that fit into a file.`, { value: shape });
+  if (
+    shape.length > mostDimensions ||
+    shape.some((size) => !Number.isSafeInteger(size) || size < 0) ||
+    !Number.isSafeInteger(elements * 8)
+  ) {
+    throw new GgufError(
+      'GGUF_INVALID',
+      `Tensor ${name} has shape [${shape.join(', ')}]; GGUF takes up to four sizes that fit into a file.`,
+      { value: shape },
+    );
   }
   if ((shape.at(-1) ?? 1) % type.blockSize !== 0) {
-    throw new GgufError('GGUF_INVALID', `Tensor ${name} has rows of ${shape.at(-1)}, which are not whole ${format} blocks of ${type.blockSize}. Store it as f16 or f32.`, {
-      value: shape,
-    });
+    throw new GgufError(
+      'GGUF_INVALID',
+      `Tensor ${name} has rows of ${shape.at(-1)}, which are not whole ${format} blocks of ${type.blockSize}. Store it as f16 or f32.`,
+      {
+        value: shape,
+      },
+    );
   }
   const byteLength = (elements / type.blockSize) * type.bytesPerBlock;
   const load = 'array' in tensor ? () => tensor.array : tensor.load;
@@ -141,14 +165,22 @@ function checkName(name: string, longest: number, what: string): void {
   wellFormed(name, what);
   const length = new TextEncoder().encode(name).length;
   if (length === 0 || length > longest) {
-    throw new GgufError('GGUF_INVALID', `${what} ${JSON.stringify(name.slice(0, 80))} takes ${length} bytes of UTF-8; it must take 1 to ${longest}.`, { value: name });
+    throw new GgufError(
+      'GGUF_INVALID',
+      `${what} ${JSON.stringify(name.slice(0, 80))} takes ${length} bytes of UTF-8; it must take 1 to ${longest}.`,
+      { value: name },
+    );
   }
 }
 
 /** An array's bytes as the file holds them: a view, but for float64 data, which are rounded. */
 function bytesOf(tensor: PlacedTensor, array: HostArray): Uint8Array {
   const { name, format, shape } = tensor;
-  if (array.format !== format || array.shape.length !== shape.length || array.shape.some((size, axis) => size !== shape[axis])) {
+  if (
+    array.format !== format ||
+    array.shape.length !== shape.length ||
+    array.shape.some((size, axis) => size !== shape[axis])
+  ) {
     throw new GgufError(
       'GGUF_INVALID',
       `Tensor ${name} was announced as ${format} [${shape.join(', ')}] but loaded as ${array.format} [${array.shape.join(', ')}]. Make the two agree.`,
@@ -159,9 +191,13 @@ function bytesOf(tensor: PlacedTensor, array: HostArray): Uint8Array {
   const kind = format === 'f32' ? Float32Array : format === 'i32' ? Int32Array : Uint8Array;
   if (!(data instanceof kind) || data.byteLength !== tensor.byteLength) {
     const found = `${data?.constructor?.name ?? typeof data} of ${data?.byteLength} bytes`;
-    throw new GgufError('GGUF_INVALID', `Tensor ${name} of format ${format} and shape [${shape.join(', ')}] needs a ${kind.name} of ${tensor.byteLength} bytes but has a ${found}.`, {
-      value: data?.byteLength,
-    });
+    throw new GgufError(
+      'GGUF_INVALID',
+      `Tensor ${name} of format ${format} and shape [${shape.join(', ')}] needs a ${kind.name} of ${tensor.byteLength} bytes but has a ${found}.`,
+      {
+        value: data?.byteLength,
+      },
+    );
   }
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
@@ -169,6 +205,10 @@ function bytesOf(tensor: PlacedTensor, array: HostArray): Uint8Array {
 function toFloat32(data: Float64Array, name: string): Float32Array {
   const rounded = Float32Array.from(data);
   const lost = rounded.findIndex((value, i) => !Number.isFinite(value) && Number.isFinite(data[i]));
-  if (lost >= 0) throw new GgufError('GGUF_INVALID', `Element ${lost} of tensor ${name} is ${data[lost]}, beyond float32.`, { value: data[lost] });
+  if (lost >= 0) {
+    throw new GgufError('GGUF_INVALID', `Element ${lost} of tensor ${name} is ${data[lost]}, beyond float32.`, {
+      value: data[lost],
+    });
+  }
   return rounded;
 }

@@ -24,7 +24,9 @@ export async function fileSource(path: string): Promise<ByteSource> {
   }
   try {
     const stats = await handle.stat();
-    if (!stats.isFile()) throw new GgufError('GGUF_IO', `${path} is not a file. Give the path of a .gguf file.`, { value: path });
+    if (!stats.isFile()) {
+      throw new GgufError('GGUF_IO', `${path} is not a file. Give the path of a .gguf file.`, { value: path });
+    }
     return new FileSource(path, stats.size, handle);
   } catch (error) {
     await handle.close();
@@ -45,7 +47,9 @@ class FileSource implements ByteSource {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const handle = this.#handle;
-    if (handle === undefined) throw new GgufError('GGUF_CLOSED', `${this.name} was closed. Open it again to read from it.`);
+    if (handle === undefined) {
+      throw new GgufError('GGUF_CLOSED', `${this.name} was closed. Open it again to read from it.`);
+    }
     const bytes = new Uint8Array(length);
     let done = 0;
     while (done < length) {
@@ -53,7 +57,11 @@ class FileSource implements ByteSource {
       try {
         got = (await handle.read(bytes, done, Math.min(length - done, largestRead), offset + done)).bytesRead;
       } catch (cause) {
-        throw new GgufError('GGUF_IO', `Could not read ${length} bytes at byte ${offset} of ${this.name}: ${messageOf(cause)}`, { cause });
+        throw new GgufError(
+          'GGUF_IO',
+          `Could not read ${length} bytes at byte ${offset} of ${this.name}: ${messageOf(cause)}`,
+          { cause },
+        );
       }
       if (got === 0) return bytes.subarray(0, done);
       done += got;

@@ -74,7 +74,9 @@ const types: readonly GgmlType[] = rows.map(([id, name, blockSize, bytesPerBlock
 }));
 
 const byId: ReadonlyMap<number, GgmlType> = new Map(types.map((type) => [type.id, type]));
-const byFormat: ReadonlyMap<string, GgmlType> = new Map(types.filter((type) => type.format !== undefined).map((type) => [type.name, type]));
+const byFormat: ReadonlyMap<string, GgmlType> = new Map(
+  types.filter((type) => type.format !== undefined).map((type) => [type.name, type]),
+);
 
 /** The type with this number, if ggml has one that lowrank knows the size of. */
 export function ggmlType(id: number): GgmlType | undefined {

@@ -57,8 +57,18 @@ export class GgufFile {
     const { info, type } = this.#find(name);
     const columns = info.shape.at(-1) ?? 1;
     const rows = info.shape.slice(0, -1).reduce((product, size) => product * size, 1);
-    if (!Number.isSafeInteger(start) || !Number.isSafeInteger(count) || start < 0 || count < 0 || start + count > rows) {
-      throw new GgufError('GGUF_ARGUMENT', `Rows ${start} to ${start + count} were asked of tensor ${name}, which has ${rows}.`, { value: { start, count } });
+    if (
+      !Number.isSafeInteger(start) ||
+      !Number.isSafeInteger(count) ||
+      start < 0 ||
+      count < 0 ||
+      start + count > rows
+    ) {
+      throw new GgufError(
+        'GGUF_ARGUMENT',
+        `Rows ${start} to ${start + count} were asked of tensor ${name}, which has ${rows}.`,
+        { value: { start, count } },
+      );
     }
     const rowBytes = (columns / type.blockSize) * type.bytesPerBlock;
     return this.#array(info, [count, columns], info.offset + start * rowBytes, count * rowBytes);
@@ -75,13 +85,21 @@ export class GgufFile {
   #find(name: string): { info: GgufTensorInfo; type: GgmlType } {
     const info = this.tensors.get(name);
     if (info === undefined) {
-      throw new GgufError('GGUF_NO_TENSOR', `${this.source.name} has no tensor ${name}. Its ${this.tensors.size} tensors are listed in \`tensors\`.`, { value: name });
+      throw new GgufError(
+        'GGUF_NO_TENSOR',
+        `${this.source.name} has no tensor ${name}. Its ${this.tensors.size} tensors are listed in \`tensors\`.`,
+        { value: name },
+      );
     }
     const type = ggmlType(info.typeId);
     if (type?.format === undefined) {
-      throw new GgufError('GGUF_UNSUPPORTED_TYPE', `Tensor ${name} of ${this.source.name} is stored as ${info.type}, which cannot be read. Use a model in another quantization, such as Q4_1, Q8_0 or F16.`, {
-        value: info.type,
-      });
+      throw new GgufError(
+        'GGUF_UNSUPPORTED_TYPE',
+        `Tensor ${name} of ${this.source.name} is stored as ${info.type}, which cannot be read. Use a model in another quantization, such as Q4_1, Q8_0 or F16.`,
+        {
+          value: info.type,
+        },
+      );
     }
     return { info, type };
   }
@@ -93,16 +111,23 @@ export class GgufFile {
       bytes = length === 0 ? new Uint8Array(0) : await readExactly(this.source, offset, length);
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
-      throw new GgufError('GGUF_OUT_OF_MEMORY', `There is no memory for the ${length} bytes of tensor ${info.name}: ${messageOf(cause)}. Read it in rows.`, {
-        value: length,
-        cause,
-      });
+      throw new GgufError(
+        'GGUF_OUT_OF_MEMORY',
+        `There is no memory for the ${length} bytes of tensor ${info.name}: ${messageOf(cause)}. Read it in rows.`,
+        {
+          value: length,
+          cause,
+        },
+      );
     }
     if (format !== 'f32' && format !== 'i32') return { format, shape, data: bytes };
     // Typed arrays of numbers must lie at multiples of four.
     if (bytes.byteOffset % 4 !== 0) bytes = bytes.slice();
     const { buffer, byteOffset } = bytes;
-    const data = format === 'f32' ? new Float32Array(buffer, byteOffset, length / 4) : new Int32Array(buffer, byteOffset, length / 4);
+    const data =
+      format === 'f32'
+        ? new Float32Array(buffer, byteOffset, length / 4)
+        : new Int32Array(buffer, byteOffset, length / 4);
     return { format, shape, data };
   }
 }

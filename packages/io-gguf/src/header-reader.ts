@@ -45,7 +45,11 @@ export class HeaderReader {
     if (length > longest) throw this.corrupt(`${what} takes ${length} bytes`, length);
     const rest = this.#window.subarray(this.#cursor);
     const start = this.position + rest.length;
-    const more = await readExactly(this.source, start, Math.min(Math.max(chunk, length - rest.length), this.source.size - start));
+    const more = await readExactly(
+      this.source,
+      start,
+      Math.min(Math.max(chunk, length - rest.length), this.source.size - start),
+    );
     const window = new Uint8Array(rest.length + more.length);
     window.set(rest);
     window.set(more, rest.length);
@@ -104,10 +108,14 @@ export class HeaderReader {
     try {
       return this.#text.decode(this.#window.subarray(at, at + length));
     } catch (cause) {
-      throw new GgufError('GGUF_CORRUPT', `${this.source.name} is damaged at byte ${start}: ${what} is not UTF-8. Get the file again.`, {
-        value: this.#window.slice(at, at + Math.min(length, 64)),
-        cause,
-      });
+      throw new GgufError(
+        'GGUF_CORRUPT',
+        `${this.source.name} is damaged at byte ${start}: ${what} is not UTF-8. Get the file again.`,
+        {
+          value: this.#window.slice(at, at + Math.min(length, 64)),
+          cause,
+        },
+      );
     }
   }
 
@@ -120,7 +128,11 @@ export class HeaderReader {
   }
 
   corrupt(problem: string, value: unknown): GgufError {
-    return new GgufError('GGUF_CORRUPT', `${this.source.name} is damaged at byte ${this.position}: ${problem}. Get the file again.`, { value });
+    return new GgufError(
+      'GGUF_CORRUPT',
+      `${this.source.name} is damaged at byte ${this.position}: ${problem}. Get the file again.`,
+      { value },
+    );
   }
 
   #advance(length: number): number {

@@ -9,5 +9,14 @@ export { encodeLoraGguf, readLoraGguf, writeLoraGguf } from './lora-gguf.ts';
 export type { LoraGguf, LoraPair } from './lora-gguf.ts';
 export { GgufMetadata } from './metadata.ts';
 export type { GgufTensorInfo } from './tensor-info.ts';
-export type { GgufArray, GgufArrays, GgufElementType, GgufScalar, GgufScalars, GgufScalarType, GgufValue, GgufValueType } from './value.ts';
+export type {
+  GgufArray,
+  GgufArrays,
+  GgufElementType,
+  GgufScalar,
+  GgufScalars,
+  GgufScalarType,
+  GgufValue,
+  GgufValueType,
+} from './value.ts';
 export { encodeGguf, writeGguf } from './write-gguf.ts';

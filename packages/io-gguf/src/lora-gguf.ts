@@ -32,7 +32,12 @@ export interface LoraGguf {
 
 const formats: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16', 'q8_0']);
 const embedding = 'token_embd.weight';
-const keys = { type: 'general.type', architecture: 'general.architecture', adapter: 'adapter.type', alpha: 'adapter.lora.alpha' } as const;
+const keys = {
+  type: 'general.type',
+  architecture: 'general.architecture',
+  adapter: 'adapter.type',
+  alpha: 'adapter.lora.alpha',
+} as const;
 /** Adapters that act only after certain tokens: another kind of adapter in the same clothes. */
 const activatedKey = 'adapter.alora.invocation_tokens';
 
@@ -56,20 +61,35 @@ export async function readLoraGguf(file: GgufFile): Promise<Required<LoraGguf> &
   const expectKey = (key: string, wanted: string): void => {
     const found = metadata.get(key);
     if (found?.type !== 'string' || found.value !== wanted) {
-      const is = found === undefined ? 'absent' : JSON.stringify(found.value, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
-      throw new GgufError('GGUF_LORA', `${name} is not a LoRA adapter for llama.cpp: its ${key} is ${is.slice(0, 80)}, not "${wanted}". Give an adapter file, not a model.`, {
-        value: found,
-      });
+      const is =
+        found === undefined
+          ? 'absent'
+          : JSON.stringify(found.value, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+      throw new GgufError(
+        'GGUF_LORA',
+        `${name} is not a LoRA adapter for llama.cpp: its ${key} is ${is.slice(0, 80)}, not "${wanted}". Give an adapter file, not a model.`,
+        {
+          value: found,
+        },
+      );
     }
   };
   expectKey(keys.type, 'adapter');
   expectKey(keys.adapter, 'lora');
-  if (metadata.has(activatedKey)) throw new GgufError('GGUF_LORA', `${name} is an activated LoRA (${activatedKey}), which is not supported.`, { value: activatedKey });
+  if (metadata.has(activatedKey)) {
+    throw new GgufError('GGUF_LORA', `${name} is an activated LoRA (${activatedKey}), which is not supported.`, {
+      value: activatedKey,
+    });
+  }
   const alpha = metadata.get(keys.alpha);
   if (alpha?.type !== 'f32') {
-    throw new GgufError('GGUF_LORA', `${name} needs ${keys.alpha} of type f32 but ${alpha === undefined ? 'has none' : `it is ${alpha.type}`}. Convert the adapter again.`, {
-      value: alpha,
-    });
+    throw new GgufError(
+      'GGUF_LORA',
+      `${name} needs ${keys.alpha} of type f32 but ${alpha === undefined ? 'has none' : `it is ${alpha.type}`}. Convert the adapter again.`,
+      {
+        value: alpha,
+      },
+    );
   }
   checkAlpha(alpha.value);
   const architecture = metadata.string(keys.architecture);
@@ -77,7 +97,11 @@ export async function readLoraGguf(file: GgufFile): Promise<Required<LoraGguf> &
   const tensors: LoraPair[] = [];
   for (const base of bases) {
     // Shapes are checked before the data are read.
-    checkPair(base, file.tensors.get(`${base}.lora_a`) as GgufTensorInfo, file.tensors.get(`${base}.lora_b`) as GgufTensorInfo);
+    checkPair(
+      base,
+      file.tensors.get(`${base}.lora_a`) as GgufTensorInfo,
+      file.tensors.get(`${base}.lora_b`) as GgufTensorInfo,
+    );
     tensors.push({ base, a: await file.read(`${base}.lora_a`), b: await file.read(`${base}.lora_b`) });
   }
   return { architecture, alpha: alpha.value, tensors, metadata };
@@ -89,26 +113,40 @@ function pairNames(file: GgufFile): Set<string> {
   for (const name of file.tensors.keys()) {
     const match = /^(.+)\.lora_([ab])$/s.exec(name);
     if (match === null) {
-      throw new GgufError('GGUF_LORA', `Tensor ${name} of ${file.source.name} ends in neither .lora_a nor .lora_b: it belongs to no adapter.`, { value: name });
+      throw new GgufError(
+        'GGUF_LORA',
+        `Tensor ${name} of ${file.source.name} ends in neither .lora_a nor .lora_b: it belongs to no adapter.`,
+        { value: name },
+      );
     }
     const [, base, half] = match as unknown as [string, string, string];
     const other = `${base}.lora_${half === 'a' ? 'b' : 'a'}`;
     if (!file.tensors.has(other)) {
-      throw new GgufError('GGUF_LORA', `${file.source.name} has ${name} but not ${other}: half of a pair is missing. Convert the adapter again.`, { value: other });
+      throw new GgufError(
+        'GGUF_LORA',
+        `${file.source.name} has ${name} but not ${other}: half of a pair is missing. Convert the adapter again.`,
+        { value: other },
+      );
     }
     bases.add(base);
   }
-  if (bases.size === 0) throw new GgufError('GGUF_LORA', `${file.source.name} is a LoRA adapter without tensors: it changes nothing.`);
+  if (bases.size === 0) {
+    throw new GgufError('GGUF_LORA', `${file.source.name} is a LoRA adapter without tensors: it changes nothing.`);
+  }
   return bases;
 }
 
 function contentsOf(adapter: LoraGguf): GgufContents {
   const { architecture, alpha, tensors, metadata: more = {} } = adapter;
   if (typeof architecture !== 'string' || architecture === '') {
-    throw new GgufError('GGUF_LORA', "An adapter names its base's general.architecture, such as \"llama\".", { value: architecture });
+    throw new GgufError('GGUF_LORA', 'An adapter names its base\'s general.architecture, such as "llama".', {
+      value: architecture,
+    });
   }
   checkAlpha(Math.fround(alpha));
-  if (tensors.length === 0) throw new GgufError('GGUF_LORA', 'An adapter without tensors changes nothing: there is none to write.');
+  if (tensors.length === 0) {
+    throw new GgufError('GGUF_LORA', 'An adapter without tensors changes nothing: there is none to write.');
+  }
   const metadata = new GgufMetadata([
     [keys.type, { type: 'string', value: 'adapter' }],
     [keys.architecture, { type: 'string', value: architecture }],
@@ -131,30 +169,54 @@ function contentsOf(adapter: LoraGguf): GgufContents {
 
 function checkAlpha(alpha: number): void {
   if (!Number.isFinite(alpha) || alpha === 0) {
-    throw new GgufError('GGUF_LORA', `alpha is ${alpha}; it must be a finite number other than 0, which llama.cpp takes for "no scaling by rank".`, { value: alpha });
+    throw new GgufError(
+      'GGUF_LORA',
+      `alpha is ${alpha}; it must be a finite number other than 0, which llama.cpp takes for "no scaling by rank".`,
+      { value: alpha },
+    );
   }
 }
 
 /** Checks a pair by what is known of it before it is read. */
 function checkPair(base: string, a: HostArray | GgufTensorInfo, b: HostArray | GgufTensorInfo): void {
-  for (const [half, stored] of [['a', a], ['b', b]] as const) {
+  for (const [half, stored] of [
+    ['a', a],
+    ['b', b],
+  ] as const) {
     const { shape } = stored;
     const format = stored.format ?? stored.type;
     if (shape.length !== 2 || shape.some((size) => !(size > 0))) {
-      throw new GgufError('GGUF_LORA', `${base}.lora_${half} has shape [${shape.join(', ')}]; the halves of a pair are matrices.`, { value: shape });
+      throw new GgufError(
+        'GGUF_LORA',
+        `${base}.lora_${half} has shape [${shape.join(', ')}]; the halves of a pair are matrices.`,
+        { value: shape },
+      );
     }
     if (!formats.has(format)) {
-      throw new GgufError('GGUF_LORA', `${base}.lora_${half} is stored as ${format}; llama.cpp's adapters are f32, f16, bf16 or q8_0.`, { value: format });
+      throw new GgufError(
+        'GGUF_LORA',
+        `${base}.lora_${half} is stored as ${format}; llama.cpp's adapters are f32, f16, bf16 or q8_0.`,
+        { value: format },
+      );
     }
   }
   if (base.endsWith('_norm.weight')) {
-    throw new GgufError('GGUF_LORA', `${base} is a norm: llama.cpp silently ignores adapters of norms. Leave it out, or merge the adapter into the model.`, { value: base });
+    throw new GgufError(
+      'GGUF_LORA',
+      `${base} is a norm: llama.cpp silently ignores adapters of norms. Leave it out, or merge the adapter into the model.`,
+      { value: base },
+    );
   }
   const rankA = base === embedding ? a.shape[1] : a.shape[0];
   if (rankA !== b.shape[1]) {
-    const wanted = base === embedding ? 'a is [vocabulary, rank] and b [dimension, rank]' : 'a is [rank, in] and b [out, rank]';
-    throw new GgufError('GGUF_LORA', `The halves of ${base} have unequal ranks: a [${a.shape.join(', ')}], b [${b.shape.join(', ')}], where ${wanted}.`, {
-      value: [a.shape, b.shape],
-    });
+    const wanted =
+      base === embedding ? 'a is [vocabulary, rank] and b [dimension, rank]' : 'a is [rank, in] and b [out, rank]';
+    throw new GgufError(
+      'GGUF_LORA',
+      `The halves of ${base} have unequal ranks: a [${a.shape.join(', ')}], b [${b.shape.join(', ')}], where ${wanted}.`,
+      {
+        value: [a.shape, b.shape],
+      },
+    );
   }
 }

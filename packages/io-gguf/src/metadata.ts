@@ -38,7 +38,9 @@ export class GgufMetadata extends Map<string, GgufValue> {
   strings(key: string): readonly string[];
   strings<T>(key: string, fallback: T): readonly string[] | T;
   strings(key: string, ...fallback: unknown[]): unknown {
-    return this.#get(key, 'an array of strings', fallback, (entry) => (entry.type === 'array' && entry.of === 'string' ? entry.value : undefined));
+    return this.#get(key, 'an array of strings', fallback, (entry) =>
+      entry.type === 'array' && entry.of === 'string' ? entry.value : undefined,
+    );
   }
 
   /** An array of numbers of any type but the 64-bit integers. */
@@ -46,7 +48,9 @@ export class GgufMetadata extends Map<string, GgufValue> {
   numbers<T>(key: string, fallback: T): readonly number[] | T;
   numbers(key: string, ...fallback: unknown[]): unknown {
     return this.#get(key, 'an array of numbers', fallback, (entry) => {
-      if (entry.type !== 'array' || entry.of === 'string' || entry.of === 'bool' || entry.of === 'array') return undefined;
+      if (entry.type !== 'array' || entry.of === 'string' || entry.of === 'bool' || entry.of === 'array') {
+        return undefined;
+      }
       return entry.of === 'u64' || entry.of === 'i64' ? undefined : Array.from(entry.value);
     });
   }
@@ -55,14 +59,21 @@ export class GgufMetadata extends Map<string, GgufValue> {
     const entry = this.get(key);
     if (entry === undefined) {
       if (fallback.length > 0) return fallback[0];
-      throw new GgufError('GGUF_METADATA_MISSING', `The file's metadata has no ${key}, which should be ${wanted}. It may be of another kind than expected.`, {
-        value: key,
-      });
+      throw new GgufError(
+        'GGUF_METADATA_MISSING',
+        `The file's metadata has no ${key}, which should be ${wanted}. It may be of another kind than expected.`,
+        {
+          value: key,
+        },
+      );
     }
     const value = pick(entry);
     if (value === undefined) {
-      const found = entry.type === 'array' ? `an array of ${entry.of}` : `${entry.type} ${String(entry.value).slice(0, 80)}`;
-      throw new GgufError('GGUF_METADATA_TYPE', `The file's metadata ${key} should be ${wanted} but is ${found}.`, { value: entry });
+      const found =
+        entry.type === 'array' ? `an array of ${entry.of}` : `${entry.type} ${String(entry.value).slice(0, 80)}`;
+      throw new GgufError('GGUF_METADATA_TYPE', `The file's metadata ${key} should be ${wanted} but is ${found}.`, {
+        value: entry,
+      });
     }
     return value;
   }

@@ -31,7 +31,10 @@ export async function readHeader(source: ByteSource): Promise<GgufHeader> {
   const tensorCount = reader.size('the number of tensors');
   const pairCount = reader.size('the number of metadata pairs');
   if (tensorCount * leastEntry + pairCount * leastPair > reader.remaining) {
-    throw reader.truncated(`a header of ${tensorCount} tensors and ${pairCount} metadata pairs`, { tensorCount, pairCount });
+    throw reader.truncated(`a header of ${tensorCount} tensors and ${pairCount} metadata pairs`, {
+      tensorCount,
+      pairCount,
+    });
   }
   const metadata = await readMetadata(reader, pairCount);
   const alignment = alignmentOf(metadata, source.name);
@@ -56,13 +59,21 @@ async function readVersion(reader: HeaderReader): Promise<2 | 3> {
   if (version === 2 || version === 3) return version;
   const swapped = view.getUint32(4, false);
   if (swapped > 0 && swapped < 0x10000) {
-    throw new GgufError('GGUF_BIG_ENDIAN', `${name} is a GGUF in big-endian byte order, which is not supported. Convert it with gguf_convert_endian.py.`, {
-      value: version,
-    });
+    throw new GgufError(
+      'GGUF_BIG_ENDIAN',
+      `${name} is a GGUF in big-endian byte order, which is not supported. Convert it with gguf_convert_endian.py.`,
+      {
+        value: version,
+      },
+    );
   }
-  throw new GgufError('GGUF_VERSION', `${name} is a GGUF of version ${version}; versions 2 and 3 can be read. Convert the model with a current llama.cpp.`, {
-    value: version,
-  });
+  throw new GgufError(
+    'GGUF_VERSION',
+    `${name} is a GGUF of version ${version}; versions 2 and 3 can be read. Convert the model with a current llama.cpp.`,
+    {
+      value: version,
+    },
+  );
 }
 
 function notGguf(name: string, magic: string): GgufError {
@@ -99,7 +110,9 @@ async function readName(reader: HeaderReader, what: string): Promise<string> {
   await reader.needString(what);
   const start = reader.position;
   const name = reader.string(what);
-  if (reader.position - start > 8 + longestName) throw reader.corrupt(`${what} is longer than ${longestName} bytes`, name.slice(0, 80));
+  if (reader.position - start > 8 + longestName) {
+    throw reader.corrupt(`${what} is longer than ${longestName} bytes`, name.slice(0, 80));
+  }
   return name;
 }
 
@@ -107,7 +120,11 @@ function alignmentOf(metadata: GgufMetadata, name: string): number {
   const entry = metadata.get('general.alignment');
   if (entry === undefined) return defaultAlignment;
   if (entry.type !== 'u32' || entry.value === 0 || (entry.value & (entry.value - 1)) !== 0) {
-    throw new GgufError('GGUF_CORRUPT', `${name} is damaged: general.alignment must be a power of two of type u32. Get the file again.`, { value: entry });
+    throw new GgufError(
+      'GGUF_CORRUPT',
+      `${name} is damaged: general.alignment must be a power of two of type u32. Get the file again.`,
+      { value: entry },
+    );
   }
   return entry.value;
 }
@@ -123,7 +140,12 @@ async function readEntries(reader: HeaderReader, count: number): Promise<GgufTen
     const what = `the entry of tensor ${name}`;
     await reader.need(4, what);
     const dimensions = reader.u32();
-    if (dimensions > mostDimensions) throw reader.corrupt(`tensor ${name} has ${dimensions} dimensions; ggml's have at most ${mostDimensions}`, dimensions);
+    if (dimensions > mostDimensions) {
+      throw reader.corrupt(
+        `tensor ${name} has ${dimensions} dimensions; ggml's have at most ${mostDimensions}`,
+        dimensions,
+      );
+    }
     await reader.need(dimensions * 8 + 12, what);
     const shape: number[] = [];
     for (let d = 0; d < dimensions; d++) shape.unshift(reader.size(`a dimension of tensor ${name}`));
@@ -132,9 +154,14 @@ async function readEntries(reader: HeaderReader, count: number): Promise<GgufTen
     const type = ggmlType(typeId);
     const elements = shape.reduce((product, size) => product * size, 1);
     // 8 bytes is the most that an element takes.
-    if (!Number.isSafeInteger(elements * 8)) throw reader.corrupt(`tensor ${name} has shape [${shape.join(', ')}], more than any file holds`, shape);
+    if (!Number.isSafeInteger(elements * 8)) {
+      throw reader.corrupt(`tensor ${name} has shape [${shape.join(', ')}], more than any file holds`, shape);
+    }
     if (type !== undefined && (shape.at(-1) ?? 1) % type.blockSize !== 0) {
-      throw reader.corrupt(`tensor ${name} of type ${type.name} has rows of ${shape.at(-1)}, which are not whole blocks of ${type.blockSize}`, shape);
+      throw reader.corrupt(
+        `tensor ${name} of type ${type.name} has rows of ${shape.at(-1)}, which are not whole blocks of ${type.blockSize}`,
+        shape,
+      );
     }
     entries.push({
       name,

@@ -49,7 +49,12 @@ async function readArray(reader: HeaderReader, what: string, depth: number): Pro
   return { type: 'array', of, value };
 }
 
-async function readNumbers(reader: HeaderReader, type: GgufNumericType, count: number, what: string): Promise<ArrayLike<number | bigint> & Iterable<number | bigint>> {
+async function readNumbers(
+  reader: HeaderReader,
+  type: GgufNumericType,
+  count: number,
+  what: string,
+): Promise<ArrayLike<number | bigint> & Iterable<number | bigint>> {
   const Numbers = numericArrays[type];
   const length = count * Numbers.BYTES_PER_ELEMENT;
   await reader.need(length, what);

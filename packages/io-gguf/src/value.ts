@@ -52,8 +52,12 @@ export type GgufScalarType = keyof GgufScalars;
 export type GgufElementType = keyof GgufArrays;
 export type GgufValueType = GgufScalarType | 'array';
 
-export type GgufScalar = { [T in GgufScalarType]: { readonly type: T; readonly value: GgufScalars[T] } }[GgufScalarType];
-export type GgufArray = { [T in GgufElementType]: { readonly type: 'array'; readonly of: T; readonly value: GgufArrays[T] } }[GgufElementType];
+export type GgufScalar = {
+  [T in GgufScalarType]: { readonly type: T; readonly value: GgufScalars[T] };
+}[GgufScalarType];
+export type GgufArray = {
+  [T in GgufElementType]: { readonly type: 'array'; readonly of: T; readonly value: GgufArrays[T] };
+}[GgufElementType];
 
 /** A metadata value with its type, so that writing what was read gives the same bytes: `{ type: 'f32', value: 16 }`. */
 export type GgufValue = GgufScalar | GgufArray;

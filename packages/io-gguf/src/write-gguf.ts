@@ -23,10 +23,14 @@ export async function encodeGguf(contents: GgufContents): Promise<Uint8Array> {
   try {
     file = new Uint8Array(layout.size);
   } catch (cause) {
-    throw new GgufError('GGUF_OUT_OF_MEMORY', `There is no memory for a file of ${layout.size} bytes: ${messageOf(cause)}. Write it to disk.`, {
-      value: layout.size,
-      cause,
-    });
+    throw new GgufError(
+      'GGUF_OUT_OF_MEMORY',
+      `There is no memory for a file of ${layout.size} bytes: ${messageOf(cause)}. Write it to disk.`,
+      {
+        value: layout.size,
+        cause,
+      },
+    );
   }
   let offset = 0;
   for await (const piece of pieces(layout)) {

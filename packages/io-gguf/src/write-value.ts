@@ -17,7 +17,9 @@ function writeArray(writer: ByteWriter, key: string, array: GgufArray, depth: nu
   const { of, value } = array;
   writer.u32(typeId(of, key));
   if (isNumericType(of)) {
-    if (!(value instanceof numericArrays[of])) throw invalid(key, `is an array of ${of}, whose value must be a ${numericArrays[of].name}`, value);
+    if (!(value instanceof numericArrays[of])) {
+      throw invalid(key, `is an array of ${of}, whose value must be a ${numericArrays[of].name}`, value);
+    }
     writer.u64(value.length);
     writer.bytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
     return;
@@ -53,7 +55,8 @@ function writeNumber(writer: ByteWriter, key: string, type: GgufNumericType, val
   if (typeof value !== wanted) throw invalid(key, `is ${type}, whose value must be a ${wanted}`, value);
   const stored = numericArrays[type].of(value as never);
   // A typed array wraps what it cannot hold; f32 may round, but not to infinity.
-  const kept = type === 'f64' || (type === 'f32' ? Number.isFinite(stored[0]) || !Number.isFinite(value) : stored[0] === value);
+  const kept =
+    type === 'f64' || (type === 'f32' ? Number.isFinite(stored[0]) || !Number.isFinite(value) : stored[0] === value);
   if (!kept) throw invalid(key, `is ${type}, which cannot hold ${String(value)}`, value);
   writer.bytes(new Uint8Array(stored.buffer));
 }
@@ -67,11 +70,17 @@ function typeId(type: string, key: string): number {
 /** The string, or `GGUF_INVALID` where half a surrogate pair would turn into U+FFFD. */
 export function wellFormed(value: string, what: string): string {
   if (/\p{Surrogate}/u.test(value)) {
-    throw new GgufError('GGUF_INVALID', `${what} holds half a surrogate pair, which UTF-8 has no bytes for. Clean the text first.`, { value });
+    throw new GgufError(
+      'GGUF_INVALID',
+      `${what} holds half a surrogate pair, which UTF-8 has no bytes for. Clean the text first.`,
+      { value },
+    );
   }
   return value;
 }
 
 function invalid(key: string, problem: string, value: unknown): GgufError {
-  return new GgufError('GGUF_INVALID', `Metadata ${key} ${problem}. Give { type, value } as \`openGguf\` reads them.`, { value });
+  return new GgufError('GGUF_INVALID', `Metadata ${key} ${problem}. Give { type, value } as \`openGguf\` reads them.`, {
+    value,
+  });
 }

@@ -23,8 +23,10 @@ const scalar: fc.Arbitrary<GgufValue> = fc.oneof(
   fc.record({ type: fc.constant('string' as const), value: text }),
 );
 
-const typed = <T extends GgufArray['of']>(of: T, value: fc.Arbitrary<Extract<GgufArray, { of: T }>['value']>): fc.Arbitrary<GgufArray> =>
-  value.map((elements) => ({ type: 'array', of, value: elements }) as unknown as GgufArray);
+const typed = <T extends GgufArray['of']>(
+  of: T,
+  value: fc.Arbitrary<Extract<GgufArray, { of: T }>['value']>,
+): fc.Arbitrary<GgufArray> => value.map((elements) => ({ type: 'array', of, value: elements }) as unknown as GgufArray);
 
 const { array } = fc.letrec<{ array: GgufArray }>((tie) => ({
   array: fc.oneof(
@@ -48,7 +50,14 @@ const { array } = fc.letrec<{ array: GgufArray }>((tie) => ({
 const key = fc.string({ minLength: 1, maxLength: 30 }).filter((name) => name !== 'general.alignment');
 const alignment = fc.constantFrom<number | undefined>(undefined, 8, 16, 32, 256);
 
-const bytesPerBlock = { f16: [1, 2], bf16: [1, 2], q4_0: [32, 18], q4_1: [32, 20], q8_0: [32, 34], q6_k: [256, 210] } as const;
+const bytesPerBlock = {
+  f16: [1, 2],
+  bf16: [1, 2],
+  q4_0: [32, 18],
+  q4_1: [32, 20],
+  q8_0: [32, 34],
+  q6_k: [256, 210],
+} as const;
 const shape = fc.array(int(0, 4), { maxLength: 3 });
 const tensorArray: fc.Arbitrary<HostArray> = fc.oneof(
   fc.tuple(shape, f32).map(([sizes, value]) => {
@@ -60,7 +69,12 @@ const tensorArray: fc.Arbitrary<HostArray> = fc.oneof(
     return { format: 'i32' as const, shape: sizes, data };
   }),
   fc
-    .tuple(fc.constantFrom(...(Object.keys(bytesPerBlock) as (keyof typeof bytesPerBlock)[])), fc.array(int(0, 3), { maxLength: 3 }), int(0, 2), int(0, 255))
+    .tuple(
+      fc.constantFrom(...(Object.keys(bytesPerBlock) as (keyof typeof bytesPerBlock)[])),
+      fc.array(int(0, 3), { maxLength: 3 }),
+      int(0, 2),
+      int(0, 255),
+    )
     .map(([format, rows, blocks, seed]) => {
       const [size, bytes] = bytesPerBlock[format];
       const data = new Uint8Array(rows.reduce((a, b) => a * b, 1) * blocks * bytes).map((_, i) => seed + i * 7);
@@ -68,14 +82,21 @@ const tensorArray: fc.Arbitrary<HostArray> = fc.oneof(
     }),
 );
 
-const contents: fc.Arbitrary<GgufContents & { metadata: Map<string, GgufValue>; tensors: { name: string; array: HostArray }[] }> = fc
+const contents: fc.Arbitrary<
+  GgufContents & { metadata: Map<string, GgufValue>; tensors: { name: string; array: HostArray }[] }
+> = fc
   .record({
     pairs: fc.uniqueArray(fc.tuple(key, fc.oneof(scalar, array)), { selector: ([name]) => name, maxLength: 8 }),
     alignment,
-    tensors: fc.uniqueArray(fc.record({ name: fc.string({ minLength: 1, maxLength: 40 }), array: tensorArray }), { selector: ({ name }) => name, maxLength: 6 }),
+    tensors: fc.uniqueArray(fc.record({ name: fc.string({ minLength: 1, maxLength: 40 }), array: tensorArray }), {
+      selector: ({ name }) => name,
+      maxLength: 6,
+    }),
   })
   .map(({ pairs, alignment: align, tensors }) => ({
-    metadata: new Map<string, GgufValue>(align === undefined ? pairs : [...pairs, ['general.alignment', { type: 'u32', value: align }]]),
+    metadata: new Map<string, GgufValue>(
+      align === undefined ? pairs : [...pairs, ['general.alignment', { type: 'u32', value: align }]],
+    ),
     tensors,
   }));
 
@@ -102,7 +123,9 @@ describe('whatever the bytes', () => {
     const source: ByteSource = {
       ...honest,
       read: (offset, length) => {
-        if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || offset + length > bytes.length) throw new Error(`asked for ${length} bytes at ${offset}`);
+        if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || offset + length > bytes.length) {
+          throw new Error(`asked for ${length} bytes at ${offset}`);
+        }
         return honest.read(offset, length);
       },
     };
@@ -131,7 +154,14 @@ describe('whatever the bytes', () => {
     const start = [0x47, 0x47, 0x55, 0x46, 3, 0, 0, 0];
     const count = fc.nat(3).map((n) => [n, 0, 0, 0, 0, 0, 0, 0]);
     // Mostly small bytes: as counts, lengths and types they get further into the parser than random ones.
-    const rest = fc.array(fc.oneof({ weight: 6, arbitrary: fc.constant(0) }, { weight: 3, arbitrary: fc.nat(12) }, { weight: 1, arbitrary: fc.nat(255) }), { maxLength: 400 });
+    const rest = fc.array(
+      fc.oneof(
+        { weight: 6, arbitrary: fc.constant(0) },
+        { weight: 3, arbitrary: fc.nat(12) },
+        { weight: 1, arbitrary: fc.nat(255) },
+      ),
+      { maxLength: 400 },
+    );
     await fc.assert(
       fc.asyncProperty(count, count, rest, async (tensors, pairs, bytes) => {
         expect(await verdict(Uint8Array.from([...start, ...tensors, ...pairs, ...bytes]))).toMatch(/^(read$|GGUF_)/);
@@ -142,11 +172,15 @@ describe('whatever the bytes', () => {
 
   test('a file with a few bytes changed is read or refused with a typed error', async () => {
     await fc.assert(
-      fc.asyncProperty(contents, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }), async (file, changes) => {
-        const bytes = await encodeGguf(file);
-        for (const [at, value] of changes) bytes[at % bytes.length] = value;
-        expect(await verdict(bytes)).toMatch(/^(read$|GGUF_)/);
-      }),
+      fc.asyncProperty(
+        contents,
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        async (file, changes) => {
+          const bytes = await encodeGguf(file);
+          for (const [at, value] of changes) bytes[at % bytes.length] = value;
+          expect(await verdict(bytes)).toMatch(/^(read$|GGUF_)/);
+        },
+      ),
       { numRuns: 300 },
     );
   });

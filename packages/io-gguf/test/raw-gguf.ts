@@ -37,11 +37,31 @@ export function rawGguf(raw: RawGguf = {}): Uint8Array {
     ...u64(raw.tensorCount ?? tensors.length),
     ...u64(raw.pairCount ?? pairs.length),
     ...pairs.flatMap(([key, value]) => [...text(key), ...value]),
-    ...tensors.flatMap(({ name, ne, type, offset }) => [...text(name), ...u32(ne.length), ...ne.flatMap(u64), ...u32(type), ...u64(offset)]),
+    ...tensors.flatMap(({ name, ne, type, offset }) => [
+      ...text(name),
+      ...u32(ne.length),
+      ...ne.flatMap(u64),
+      ...u32(type),
+      ...u64(offset),
+    ]),
   ];
   while (data.length > 0 && header.length % alignment !== 0) header.push(0);
   return Uint8Array.from([...header, ...data]);
 }
 
 /** The numbers that GGUF gives the value types. */
-export const kind = { u8: 0, i8: 1, u16: 2, i16: 3, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9, u64: 10, i64: 11, f64: 12 } as const;
+export const kind = {
+  u8: 0,
+  i8: 1,
+  u16: 2,
+  i16: 3,
+  u32: 4,
+  i32: 5,
+  f32: 6,
+  bool: 7,
+  string: 8,
+  array: 9,
+  u64: 10,
+  i64: 11,
+  f64: 12,
+} as const;

@@ -20,12 +20,14 @@ function told(type: string, value: unknown): unknown {
   return type.startsWith('u') || type.startsWith('i') ? String(value) : value;
 }
 
-const toldArray = (of: string, value: unknown): unknown[] => Array.from(value as Iterable<unknown>, (element) => told(of, element));
+const toldArray = (of: string, value: unknown): unknown[] =>
+  Array.from(value as Iterable<unknown>, (element) => told(of, element));
 
 /** An entry of the file and one of the JSON in the same form. */
 const plain = (entry: GgufValue): unknown =>
   entry.type === 'array' ? [entry.of, toldArray(entry.of, entry.value)] : [entry.type, told(entry.type, entry.value)];
-const plainJson = ({ type, of, value }: Contents['metadata'][number]): unknown => (of === undefined ? [type, told(type, value)] : [of, toldArray(of, value)]);
+const plainJson = ({ type, of, value }: Contents['metadata'][number]): unknown =>
+  of === undefined ? [type, told(type, value)] : [of, toldArray(of, value)];
 
 const open: GgufFile[] = [];
 const opened = async (source: ByteSource): Promise<GgufFile> => {
@@ -44,7 +46,9 @@ describe.each([
 ] as const)('a file of the reference writer, %s', (_, source) => {
   test('has each metadata value with its type, in order', async () => {
     const file = await opened(await source());
-    expect([...file.metadata].map(([key, entry]) => [key, plain(entry)])).toEqual(contents.metadata.map((entry) => [entry.key, plainJson(entry)]));
+    expect([...file.metadata].map(([key, entry]) => [key, plain(entry)])).toEqual(
+      contents.metadata.map((entry) => [entry.key, plainJson(entry)]),
+    );
   });
 
   test('has each tensor with its type, row-major shape and bytes', async () => {
@@ -57,7 +61,9 @@ describe.each([
       const array = await file.read(name);
       expect(array.format).toBe(type);
       expect(array.shape).toEqual(shape);
-      expect(Buffer.from(array.data.buffer, array.data.byteOffset, array.data.byteLength).toString('base64')).toBe(bytes);
+      expect(Buffer.from(array.data.buffer, array.data.byteOffset, array.data.byteLength).toString('base64')).toBe(
+        bytes,
+      );
     }
   });
 
@@ -70,7 +76,11 @@ describe.each([
       for (let start = 0; start <= rows; start++) {
         for (let count = 0; start + count <= rows; count++) {
           const part = await file.readRows(name, start, count);
-          expect(part).toEqual({ format: whole.format, shape: [count, whole.shape.at(-1)], data: whole.data.slice(start * perRow, (start + count) * perRow) });
+          expect(part).toEqual({
+            format: whole.format,
+            shape: [count, whole.shape.at(-1)],
+            data: whole.data.slice(start * perRow, (start + count) * perRow),
+          });
         }
       }
     }
@@ -91,7 +101,9 @@ test('version 2 reads as version 3 does', async () => {
 test('reads arrays of arrays', async () => {
   const inner = [...u32(kind.u32), ...u64(2), ...u32(5), ...u32(6)];
   const strings = [...u32(kind.string), ...u64(1), ...text('x')];
-  const bytes = rawGguf({ pairs: [['nested', [...u32(kind.array), ...u32(kind.array), ...u64(2), ...inner, ...strings]]] });
+  const bytes = rawGguf({
+    pairs: [['nested', [...u32(kind.array), ...u32(kind.array), ...u64(2), ...inner, ...strings]]],
+  });
   const file = await opened(bytesSource(bytes));
   expect(file.metadata.get('nested')).toEqual({
     type: 'array',
@@ -111,7 +123,9 @@ test('a byte order mark at the start of a string stays', async () => {
 test('the header of a large file is read by ranges, and the rest not at all', async () => {
   const vocabulary = Array.from({ length: 40_000 }, (_, i) => `token number ${i}`);
   const header = rawGguf({
-    pairs: [['tokens', [...u32(kind.array), ...u32(kind.string), ...u64(vocabulary.length), ...vocabulary.flatMap(text)]]],
+    pairs: [
+      ['tokens', [...u32(kind.array), ...u32(kind.string), ...u64(vocabulary.length), ...vocabulary.flatMap(text)]],
+    ],
     tensors: [{ name: 't', ne: [2 ** 26], type: 0, offset: 0 }],
   });
   const dataStart = Math.ceil(header.length / 32) * 32;
@@ -167,7 +181,9 @@ test('a file that ends in the padding after its header opens if it holds no tens
 });
 
 test('a tensor without dimensions is one number', async () => {
-  const file = await opened(bytesSource(rawGguf({ tensors: [{ name: 'one', ne: [], type: 26, offset: 0 }], data: [7, 0, 0, 0] })));
+  const file = await opened(
+    bytesSource(rawGguf({ tensors: [{ name: 'one', ne: [], type: 26, offset: 0 }], data: [7, 0, 0, 0] })),
+  );
   expect(await file.read('one')).toEqual({ format: 'i32', shape: [], data: Int32Array.of(7) });
 });
 
@@ -189,7 +205,9 @@ describe('metadata getters', () => {
     const { metadata } = await opened(source);
     expect(metadata.number('absent', 5)).toBe(5);
     expect(metadata.string('absent', undefined)).toBeUndefined();
-    expect(() => metadata.string('absent')).toThrow(expect.objectContaining({ code: 'GGUF_METADATA_MISSING', value: 'absent' }));
+    expect(() => metadata.string('absent')).toThrow(
+      expect.objectContaining({ code: 'GGUF_METADATA_MISSING', value: 'absent' }),
+    );
   });
 
   test.each([
@@ -205,6 +223,8 @@ describe('metadata getters', () => {
   ] as const)('%s of %s throws', async (getter, key) => {
     const { metadata } = await opened(source);
     expect(() => metadata[getter](key)).toThrow(expect.objectContaining({ code: 'GGUF_METADATA_TYPE' }));
-    expect(() => Reflect.apply(metadata[getter], metadata, [key, 1])).toThrow(expect.objectContaining({ code: 'GGUF_METADATA_TYPE' }));
+    expect(() => Reflect.apply(metadata[getter], metadata, [key, 1])).toThrow(
+      expect.objectContaining({ code: 'GGUF_METADATA_TYPE' }),
+    );
   });
 });

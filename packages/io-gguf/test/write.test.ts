@@ -12,7 +12,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const fixture = (name: string): Uint8Array => new Uint8Array(readFileSync(fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))));
+const fixture = (name: string): Uint8Array =>
+  new Uint8Array(readFileSync(fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))));
 
 describe.each(['every-type.gguf', 'lora.gguf'])('%s, read and written again', (name) => {
   /** All of a file but its float64 tensor, a type that is not read. */
@@ -21,7 +22,12 @@ describe.each(['every-type.gguf', 'lora.gguf'])('%s, read and written again', (n
     const readable = [...file.tensors.values()].filter(({ format }) => format !== undefined);
     return {
       metadata: file.metadata,
-      tensors: readable.map(({ name: tensor, format, shape }): GgufTensorInput => ({ name: tensor, format: format ?? 'f32', shape, load: () => file.read(tensor) })),
+      tensors: readable.map(({ name: tensor, format, shape }): GgufTensorInput => ({
+        name: tensor,
+        format: format ?? 'f32',
+        shape,
+        load: () => file.read(tensor),
+      })),
     };
   }
 
@@ -47,11 +53,16 @@ describe.each(['every-type.gguf', 'lora.gguf'])('%s, read and written again', (n
 test('writes the bytes of the reference writer', async () => {
   const bytes = fixture('lora.gguf');
   const file = await openGguf(bytesSource(bytes));
-  const tensors = await Promise.all([...file.tensors.keys()].map(async (name) => ({ name, array: await file.read(name) })));
+  const tensors = await Promise.all(
+    [...file.tensors.keys()].map(async (name) => ({ name, array: await file.read(name) })),
+  );
   expect(await encodeGguf({ metadata: file.metadata, tensors })).toEqual(bytes);
 });
 
-const vector = (name: string, ...values: number[]): GgufTensorInput => ({ name, array: { format: 'f32', shape: [values.length], data: Float32Array.from(values) } });
+const vector = (name: string, ...values: number[]): GgufTensorInput => ({
+  name,
+  array: { format: 'f32', shape: [values.length], data: Float32Array.from(values) },
+});
 
 test('lazy tensors are loaded one by one, in order, when their turn comes', async () => {
   const events: string[] = [];
@@ -71,13 +82,19 @@ test('lazy tensors are loaded one by one, in order, when their turn comes', asyn
 });
 
 test('float64 data are rounded to f32', async () => {
-  const bytes = await encodeGguf({ metadata: {}, tensors: [{ name: 't', array: { format: 'f32', shape: [1], data: Float64Array.of(0.1) } }] });
+  const bytes = await encodeGguf({
+    metadata: {},
+    tensors: [{ name: 't', array: { format: 'f32', shape: [1], data: Float64Array.of(0.1) } }],
+  });
   expect((await (await openGguf(bytesSource(bytes))).read('t')).data).toEqual(Float32Array.of(0.1));
 });
 
 test('a view into larger memory is written as the view', async () => {
   const data = Float32Array.of(9, 1, 2, 9).subarray(1, 3);
-  const bytes = await encodeGguf({ metadata: {}, tensors: [{ name: 't', array: { format: 'f32', shape: [2], data } }] });
+  const bytes = await encodeGguf({
+    metadata: {},
+    tensors: [{ name: 't', array: { format: 'f32', shape: [2], data } }],
+  });
   expect((await (await openGguf(bytesSource(bytes))).read('t')).data).toEqual(Float32Array.of(1, 2));
 });
 
@@ -104,13 +121,17 @@ describe('atomic writing', () => {
         throw new Error('merge failed');
       },
     };
-    await expect(writeGguf(path(), { metadata: {}, tensors: [vector('a', 1), failing] })).rejects.toThrow('merge failed');
+    await expect(writeGguf(path(), { metadata: {}, tensors: [vector('a', 1), failing] })).rejects.toThrow(
+      'merge failed',
+    );
     expect(readdirSync(folder)).toEqual(['model.gguf']);
     expect(readFileSync(path(), 'utf8')).toBe('old');
   });
 
   test('a missing folder is an error', async () => {
-    await expect(writeGguf(join(folder, 'absent', 'model.gguf'), { metadata: {}, tensors: [] })).rejects.toMatchObject({ code: 'GGUF_IO' });
+    await expect(writeGguf(join(folder, 'absent', 'model.gguf'), { metadata: {}, tensors: [] })).rejects.toMatchObject({
+      code: 'GGUF_IO',
+    });
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -121,7 +142,9 @@ describe('atomic writing', () => {
   });
 
   test('invalid contents are refused before anything is written', async () => {
-    await expect(writeGguf(path(), { metadata: {}, tensors: [vector('t', 1), vector('t', 2)] })).rejects.toMatchObject({ code: 'GGUF_INVALID' });
+    await expect(writeGguf(path(), { metadata: {}, tensors: [vector('t', 1), vector('t', 2)] })).rejects.toMatchObject({
+      code: 'GGUF_INVALID',
+    });
     expect(readdirSync(folder)).toEqual([]);
   });
 });
@@ -144,7 +167,10 @@ const invalidMetadata: [string, GgufValue][] = [
 ];
 
 test.each(invalidMetadata)('metadata with %s is refused', async (_, value) => {
-  await expect(encodeGguf({ metadata: { key: value }, tensors: [] })).rejects.toMatchObject({ name: 'GgufError', code: 'GGUF_INVALID' });
+  await expect(encodeGguf({ metadata: { key: value }, tensors: [] })).rejects.toMatchObject({
+    name: 'GgufError',
+    code: 'GGUF_INVALID',
+  });
 });
 
 test.each([
@@ -152,10 +178,15 @@ test.each([
   ['an alignment that is too small', { type: 'u32', value: 4 }],
   ['an alignment of another type', { type: 'u64', value: 32n }],
 ] as const)('%s is refused', async (_, value) => {
-  await expect(encodeGguf({ metadata: { 'general.alignment': value }, tensors: [] })).rejects.toMatchObject({ code: 'GGUF_INVALID' });
+  await expect(encodeGguf({ metadata: { 'general.alignment': value }, tensors: [] })).rejects.toMatchObject({
+    code: 'GGUF_INVALID',
+  });
 });
 
-const array = (format: string, shape: number[], data: unknown): GgufTensorInput => ({ name: 't', array: { format, shape, data } as never });
+const array = (format: string, shape: number[], data: unknown): GgufTensorInput => ({
+  name: 't',
+  array: { format, shape, data } as never,
+});
 
 test.each([
   ['data of another length', 'GGUF_INVALID', array('f32', [3], new Float32Array(2))],
@@ -174,5 +205,7 @@ test.each([
 
 test('a lazy tensor that is not what was announced is refused', async () => {
   const load = () => ({ format: 'f32' as const, shape: [3], data: new Float32Array(3) });
-  await expect(encodeGguf({ metadata: {}, tensors: [{ name: 't', format: 'f32', shape: [2], load }] })).rejects.toMatchObject({ code: 'GGUF_INVALID' });
+  await expect(
+    encodeGguf({ metadata: {}, tensors: [{ name: 't', format: 'f32', shape: [2], load }] }),
+  ).rejects.toMatchObject({ code: 'GGUF_INVALID' });
 });

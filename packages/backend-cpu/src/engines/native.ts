@@ -30,7 +30,9 @@ export function loadAddon(): Addon | { readonly reason: string } {
   try {
     const require = node.getBuiltinModule('node:module').createRequire(import.meta.url);
     const addon = require(`../../prebuilds/${file}`) as Addon;
-    return addon.instructionSets().length > 0 ? addon : { reason: `no instruction set in ${file} runs on this processor` };
+    return addon.instructionSets().length > 0
+      ? addon
+      : { reason: `no instruction set in ${file} runs on this processor` };
   } catch (error) {
     return { reason: error instanceof Error ? error.message.split('\n')[0]! : String(error) };
   }

@@ -20,7 +20,9 @@ function startNodeThread(url: string | URL | undefined): Thread {
   const { Worker } = globalThis.process.getBuiltinModule('node:worker_threads');
   const options = { execArgv: [], env: {} };
   const worker =
-    url === undefined ? new Worker(workerSource, { ...options, eval: true }) : new Worker(new URL(String(url)), options);
+    url === undefined
+      ? new Worker(workerSource, { ...options, eval: true })
+      : new Worker(new URL(String(url)), options);
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     onMessage: (listener) => void worker.on('message', listener),

@@ -26,10 +26,14 @@ export async function compile(variant: WasmVariant, assets: string | URL | undef
   try {
     return await webAssembly.compile(await bytesOf(variant, assets));
   } catch (error) {
-    throw new BackendError('BACKEND_NOT_AVAILABLE', `this JavaScript engine does not take the WebAssembly (${variant}): ${String(error)}`, {
-      value: variant,
-      cause: error,
-    });
+    throw new BackendError(
+      'BACKEND_NOT_AVAILABLE',
+      `this JavaScript engine does not take the WebAssembly (${variant}): ${String(error)}`,
+      {
+        value: variant,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -3,7 +3,15 @@ import { control } from '../generated/control.ts';
 import type { Engine } from './engine.ts';
 import { disposed, failureOf } from './failure.ts';
 import { startThread, type Thread } from './threads.ts';
-import { assetUrl, compile, CONTROL_ADDRESS, MAX_PAGES, PAGE, STACKS_ADDRESS, type WasmOptions } from './wasm-module.ts';
+import {
+  assetUrl,
+  compile,
+  CONTROL_ADDRESS,
+  MAX_PAGES,
+  PAGE,
+  STACKS_ADDRESS,
+  type WasmOptions,
+} from './wasm-module.ts';
 
 /** A batch is posted when it has this many words, or when the caller's turn ends. */
 const BATCH_WORDS = 16384;
@@ -32,10 +40,8 @@ class UnsharedEngine implements Engine {
   readonly transfersInOrder = true;
   enqueued = 0;
   readonly #worker: Thread;
-  readonly #reads: Map<
-    number,
-    { resolve: (bytes: Uint8Array<ArrayBuffer>) => void; reject: (error: Error) => void }
-  > = new Map();
+  readonly #reads: Map<number, { resolve: (bytes: Uint8Array<ArrayBuffer>) => void; reject: (error: Error) => void }> =
+    new Map();
   #batch: Float64Array<ArrayBuffer> = new Float64Array(BATCH_WORDS);
   #words = 0;
   #pages = STACKS_ADDRESS / PAGE;

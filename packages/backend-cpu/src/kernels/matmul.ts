@@ -12,9 +12,7 @@ const largestTile = 8;
 /** Bytes of scratch that `alone` or `together` needs for packed panels of A. */
 export function packingBytes(threads: number, batch: number, m: number): number {
   const rows =
-    batch > 1 || m <= alone
-      ? threads * (rowsAlone + largestTile)
-      : 2 * (Math.min(m, rowsTogether) + largestTile);
+    batch > 1 || m <= alone ? threads * (rowsAlone + largestTile) : 2 * (Math.min(m, rowsTogether) + largestTile);
   return rows * depth * Float32Array.BYTES_PER_ELEMENT;
 }
 

@@ -29,7 +29,9 @@ async function evaluate(options: EvalOptions): Promise<void> {
     const { examples } = await readExamples(options.data, session, options, reporter);
     const { loss, tokens } = await evaluateLoss(evaluationSource(examples, options.batchSize), lossOf(session.model));
     const perplexity = elementary.exp(loss);
-    reporter.line(`loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(4)} on ${tokens} tokens of ${examples.length} examples`);
+    reporter.line(
+      `loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(4)} on ${tokens} tokens of ${examples.length} examples`,
+    );
     reporter.event('done', { loss, perplexity, tokens, examples: examples.length });
   } finally {
     await session.close();

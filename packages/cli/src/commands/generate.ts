@@ -43,7 +43,10 @@ async function generate(options: GenerateOptions): Promise<void> {
     const ids = promptIds(session, prompt, options);
     const start = performance.now();
     let text = '';
-    for await (const chunk of streamText(session.model, session.tokenizer, [ids], { ...options, signal: interrupt.signal })) {
+    for await (const chunk of streamText(session.model, session.tokenizer, [ids], {
+      ...options,
+      signal: interrupt.signal,
+    })) {
       text += chunk.text;
       if (options.json) reporter.event('text', { text: chunk.text });
       else process.stdout.write(chunk.text);
@@ -60,12 +63,17 @@ async function generate(options: GenerateOptions): Promise<void> {
 
 function promptIds({ tokenizer, template }: Session, prompt: string, { raw, system }: GenerateOptions): Int32Array {
   if (raw === true || template === undefined) return tokenizer.encode(prompt);
-  const messages: ChatMessage[] = [...(system === undefined ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: prompt }];
+  const messages: ChatMessage[] = [
+    ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
+    { role: 'user', content: prompt },
+  ];
   return encodeChatPrompt(tokenizer, template, messages);
 }
 
 async function standardInput(): Promise<string> {
-  if (process.stdin.isTTY) throw new CliError('CLI_INPUT', 'there is no prompt; give --prompt, or write it to standard input');
+  if (process.stdin.isTTY) {
+    throw new CliError('CLI_INPUT', 'there is no prompt; give --prompt, or write it to standard input');
+  }
   let text = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) text += chunk;
   return text.replace(/\n$/, '');

@@ -22,9 +22,19 @@ async function inspect(path: string, options: InspectOptions): Promise<void> {
   await using file = await openGguf(await fileSource(path));
   const tensors = [...file.tensors.values()];
   if (options.json) {
-    reporter.event('file', { path, version: file.version, alignment: file.alignment, bytes: file.source.size, types: typeCounts(file) });
-    for (const [key, value] of file.metadata) reporter.event('metadata', { key, type: value.type, value: plain(value) });
-    for (const { name, type, shape, offset, byteLength } of tensors) reporter.event('tensor', { name, type, shape, offset, byteLength: byteLength ?? null });
+    reporter.event('file', {
+      path,
+      version: file.version,
+      alignment: file.alignment,
+      bytes: file.source.size,
+      types: typeCounts(file),
+    });
+    for (const [key, value] of file.metadata) {
+      reporter.event('metadata', { key, type: value.type, value: plain(value) });
+    }
+    for (const { name, type, shape, offset, byteLength } of tensors) {
+      reporter.event('tensor', { name, type, shape, offset, byteLength: byteLength ?? null });
+    }
     return;
   }
   reporter.line(`${path}: GGUF v${file.version}, ${bytesText(file.source.size)}, ${tensors.length} tensors`);
@@ -51,7 +61,9 @@ function typeCounts(file: GgufFile): Record<string, { tensors: number; weights: 
 
 /** JSON has no 64-bit integers: they become text. */
 function plain(value: GgufValue): unknown {
-  return JSON.parse(JSON.stringify(asArray(value.value), (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item)));
+  return JSON.parse(
+    JSON.stringify(asArray(value.value), (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item)),
+  );
 }
 
 function asArray(value: unknown): unknown {

@@ -13,7 +13,9 @@ interface MergeOptions extends SessionOptions {
 }
 
 export function addMerge(program: Command): Command {
-  const command = program.command('merge').description('Write a model with an adapter merged in as one GGUF; without an adapter, convert it.');
+  const command = program
+    .command('merge')
+    .description('Write a model with an adapter merged in as one GGUF; without an adapter, convert it.');
   addAdapterFile(addModelOptions(command));
   command
     .requiredOption('-o, --output <path>', 'the GGUF to write')
@@ -29,7 +31,8 @@ async function merge(options: MergeOptions): Promise<void> {
     const bytes = await writeMergedGguf(options.output, session.file, session.model, {
       type: options.type,
       ...(session.adapter === undefined ? {} : { adapter: session.adapter }),
-      onProgress: (written, total) => reporter.status(`writing ${barText(written, total)} ${written} of ${total} tensors`),
+      onProgress: (written, total) =>
+        reporter.status(`writing ${barText(written, total)} ${written} of ${total} tensors`),
     });
     reporter.settle();
     reporter.line(`wrote ${options.output} (${bytesText(bytes)}, ${options.type})`);

@@ -7,8 +7,12 @@ import { findModel } from '../session.ts';
 
 export function addModels(program: Command): Command {
   const models = program.command('models').description('Models known by name.');
-  addJson(models.command('list', { isDefault: true }).description('which there are, and where')).action(async (options: { json?: boolean }) => list(options.json === true));
-  addJson(models.command('fetch <name>').description('bring one into the cache')).action(async (name: string, options: { json?: boolean }) => fetch(name, options.json === true));
+  addJson(models.command('list', { isDefault: true }).description('which there are, and where')).action(
+    async (options: { json?: boolean }) => list(options.json === true),
+  );
+  addJson(models.command('fetch <name>').description('bring one into the cache')).action(
+    async (name: string, options: { json?: boolean }) => fetch(name, options.json === true),
+  );
   for (const command of models.commands) command.exitOverride();
   return models;
 }

@@ -49,7 +49,9 @@ interface TrainOptions extends SessionOptions, DataOptions {
 }
 
 export function addTrain(program: Command): Command {
-  const command = program.command('train').description('Fine-tune a model: writes an adapter that llama.cpp and Ollama load.');
+  const command = program
+    .command('train')
+    .description('Fine-tune a model: writes an adapter that llama.cpp and Ollama load.');
   addModelOptions(command)
     .option('-c, --config <path>', 'YAML file of these options; those given here override it')
     .option('-d, --data <path>', 'JSON Lines to train on: messages, prompt and completion, or text')
@@ -60,16 +62,29 @@ export function addTrain(program: Command): Command {
     .option('--alpha <alpha>', 'the change is scaled by alpha / rank', numberBetween(0, Infinity), 16)
     .option('--dropout <p>', "of the adapter's input", numberBetween(0, 1), 0)
     .option('--rslora', 'scale by alpha / sqrt(rank) instead')
-    .addOption(new Option('--init <how>', 'how the adapter starts').choices(['kaiming', 'gaussian', 'orthogonal']).default('kaiming'))
-    .option('--target-modules <names>', "modules to adapt: names, 'all-linear', or a regular expression", moduleNames, 'all-linear')
+    .addOption(
+      new Option('--init <how>', 'how the adapter starts')
+        .choices(['kaiming', 'gaussian', 'orthogonal'])
+        .default('kaiming'),
+    )
+    .option(
+      '--target-modules <names>',
+      "modules to adapt: names, 'all-linear', or a regular expression",
+      moduleNames,
+      'all-linear',
+    )
     .option('--epochs <n>', 'passes over the data', wholeNumber(1), 1)
     .option('--steps <n>', 'optimizer steps; takes the place of epochs', wholeNumber(1))
     .option('--batch-size <n>', 'examples per batch', wholeNumber(1), 8)
     .option('--gradient-accumulation-steps <n>', 'batches per optimizer step', wholeNumber(1), 1)
     .option('--gradient-checkpointing', 'less memory, about a third more time')
     .option('--learning-rate <rate>', 'highest learning rate', numberBetween(0, Infinity), 2e-4)
-    .addOption(new Option('--schedule <kind>', 'what the learning rate does').choices(['constant', 'linear', 'cosine']).default('linear'))
-    .option('--warmup <ratio>', "of the steps, over which the rate rises", numberBetween(0, 1), 0.03)
+    .addOption(
+      new Option('--schedule <kind>', 'what the learning rate does')
+        .choices(['constant', 'linear', 'cosine'])
+        .default('linear'),
+    )
+    .option('--warmup <ratio>', 'of the steps, over which the rate rises', numberBetween(0, 1), 0.03)
     .option('--weight-decay <w>', "AdamW's", numberBetween(0, Infinity), 0)
     .option('--max-grad-norm <norm>', "bound on the gradient's norm; 0 for none", numberBetween(0, Infinity), 1)
     .option('--no-shuffle', 'take the examples in their own order')
@@ -89,8 +104,13 @@ type ReadyOptions = TrainOptions & { readonly data: string; readonly output: str
 
 /** These may stand in the YAML file, so commander cannot ask for them. */
 function required(options: TrainOptions): ReadyOptions {
-  for (const [name, flag] of [['data', '--data'], ['output', '--output']] as const) {
-    if (options[name] === undefined) throw new CliError('CLI_OPTION', `${flag} is missing; see lowrank train --help`, { value: flag });
+  for (const [name, flag] of [
+    ['data', '--data'],
+    ['output', '--output'],
+  ] as const) {
+    if (options[name] === undefined) {
+      throw new CliError('CLI_OPTION', `${flag} is missing; see lowrank train --help`, { value: flag });
+    }
   }
   return options as ReadyOptions;
 }
@@ -99,12 +119,18 @@ async function train(options: ReadyOptions): Promise<void> {
   const reporter = makeReporter(options.json === true);
   await checkOutput(options.output);
   const run = await runFolder(options);
-  const configured = { adapter: adapterNamed(options.adapter), config: adapterNamed(options.adapter).parseConfig(adapterConfig(options)) };
+  const configured = {
+    adapter: adapterNamed(options.adapter),
+    config: adapterNamed(options.adapter).parseConfig(adapterConfig(options)),
+  };
   const session = await openSession(options, reporter);
   const interrupt = onInterrupt();
   try {
     const data = await readExamples(options.data, session, options, reporter);
-    const validation = options.validData === undefined ? undefined : (await readExamples(options.validData, session, options, reporter)).examples;
+    const validation =
+      options.validData === undefined
+        ? undefined
+        : (await readExamples(options.validData, session, options, reporter)).examples;
     if (options.overwrite === true) await rm(run, { recursive: true, force: true });
     let adapter: InjectedAdapter | undefined;
     const store = new FileRunStore(run, {
@@ -112,7 +138,10 @@ async function train(options: ReadyOptions): Promise<void> {
         await writeAdapterGguf(`${folder}/adapter.gguf`, session.model, adapter!);
       },
     });
-    const start = options.resumeAdapterFile === undefined ? configured : await loadAdapterGguf(options.resumeAdapterFile, session.model, ggufAdapter);
+    const start =
+      options.resumeAdapterFile === undefined
+        ? configured
+        : await loadAdapterGguf(options.resumeAdapterFile, session.model, ggufAdapter);
     const progress = trainProgress(reporter);
     const result = await fineTune({
       ...settings(options),
@@ -127,7 +156,12 @@ async function train(options: ReadyOptions): Promise<void> {
       onStart: ({ adapter: injected, steps, firstStep }) => {
         checkExportable(session.model, injected);
         adapter = injected;
-        tellStart(reporter, session, options, { steps, firstStep, examples: data.examples.length, tokens: data.tokens });
+        tellStart(reporter, session, options, {
+          steps,
+          firstStep,
+          examples: data.examples.length,
+          tokens: data.tokens,
+        });
         progress.start(steps, firstStep, data.tokens / data.trainedTokens);
       },
       onEvent: (event) => progress.event(event),
@@ -135,12 +169,22 @@ async function train(options: ReadyOptions): Promise<void> {
     reporter.settle();
     if (result.reason === 'stopped') {
       reporter.note(`stopped after step ${result.step} of ${result.steps}; go on with the same options and --resume`);
-      reporter.event('stopped', { step: result.step, steps: result.steps, checkpoint: `${run}/checkpoint-${result.step}` });
+      reporter.event('stopped', {
+        step: result.step,
+        steps: result.steps,
+        checkpoint: `${run}/checkpoint-${result.step}`,
+      });
       throw new Interrupted();
     }
     const bytes = await writeAdapterGguf(options.output, session.model, result.adapter);
     tellEnd(reporter, options, bytes);
-    reporter.event('done', { adapterPath: options.output, adapterBytes: bytes, steps: result.steps, loss: result.loss, seconds: result.seconds });
+    reporter.event('done', {
+      adapterPath: options.output,
+      adapterBytes: bytes,
+      steps: result.steps,
+      loss: result.loss,
+      seconds: result.seconds,
+    });
   } finally {
     interrupt.release();
     reporter.settle();
@@ -154,7 +198,11 @@ async function runFolder({ output, resume, overwrite }: ReadyOptions): Promise<s
   // A run that was killed before its first checkpoint left nothing to go on from.
   const there = (await new FileRunStore(folder).latest()) !== undefined;
   if (there && resume !== true && overwrite !== true) {
-    throw new CliError('CLI_OUTPUT', `${folder} holds checkpoints of an earlier run; go on with --resume, begin anew with --overwrite, or give another --output`, { value: folder });
+    throw new CliError(
+      'CLI_OUTPUT',
+      `${folder} holds checkpoints of an earlier run; go on with --resume, begin anew with --overwrite, or give another --output`,
+      { value: folder },
+    );
   }
   return folder;
 }
@@ -165,7 +213,19 @@ function adapterConfig(options: TrainOptions): Record<string, unknown> {
 }
 
 function settings(options: TrainOptions) {
-  const { epochs, steps, batchSize, learningRate, schedule, weightDecay, maxGradNorm, shuffle, seed, evalEvery, saveEvery } = options;
+  const {
+    epochs,
+    steps,
+    batchSize,
+    learningRate,
+    schedule,
+    weightDecay,
+    maxGradNorm,
+    shuffle,
+    seed,
+    evalEvery,
+    saveEvery,
+  } = options;
   return {
     epochs,
     ...(steps === undefined ? {} : { steps }),
@@ -191,13 +251,24 @@ interface Start {
   readonly tokens: number;
 }
 
-function tellStart(reporter: Reporter, session: Session, options: ReadyOptions, { steps, firstStep, examples, tokens }: Start): void {
+function tellStart(
+  reporter: Reporter,
+  session: Session,
+  options: ReadyOptions,
+  { steps, firstStep, examples, tokens }: Start,
+): void {
   const { trainable, total } = parameterCounts(session.model);
   const { backend } = session;
   reporter.settle();
-  reporter.line(`model      ${session.path} on ${backend.name}${backend.engine === undefined ? '' : ` (${backend.engine})`}`);
-  reporter.line(`adapter    ${options.adapter}, ${countText(trainable)} trainable of ${countText(total)} parameters (${((100 * trainable) / total).toFixed(2)} %)`);
-  reporter.line(`data       ${countText(examples)} examples, ${countText(tokens)} tokens; ${countText(steps)} steps${firstStep > 0 ? `, ${firstStep} of them done` : ''}`);
+  reporter.line(
+    `model      ${session.path} on ${backend.name}${backend.engine === undefined ? '' : ` (${backend.engine})`}`,
+  );
+  reporter.line(
+    `adapter    ${options.adapter}, ${countText(trainable)} trainable of ${countText(total)} parameters (${((100 * trainable) / total).toFixed(2)} %)`,
+  );
+  reporter.line(
+    `data       ${countText(examples)} examples, ${countText(tokens)} tokens; ${countText(steps)} steps${firstStep > 0 ? `, ${firstStep} of them done` : ''}`,
+  );
   reporter.event('start', {
     model: session.path,
     backend: backend.name,

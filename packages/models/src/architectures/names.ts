@@ -9,7 +9,10 @@ export function ggufName(architecture: Architecture, path: string): string | und
 
 /** The module a GGUF tensor belongs to: `blk.3.ffn_up` to `model.layers.3.mlp.up_proj`. */
 export function modulePath(architecture: Architecture, name: string): string | undefined {
-  return translate(name, Object.entries(architecture.tensors).map(([path, tensor]) => [tensor, path]));
+  return translate(
+    name,
+    Object.entries(architecture.tensors).map(([path, tensor]) => [tensor, path]),
+  );
 }
 
 function translate(name: string, table: readonly (readonly [string, string])[]): string | undefined {

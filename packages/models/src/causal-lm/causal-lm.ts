@@ -89,7 +89,9 @@ export class CausalLm extends Module {
   extend(batch: SequenceBatch, cache: KvCache, sequences: readonly number[]): Tensor {
     const { lengths } = batch;
     const h = noGrad(() =>
-      this.#run(batch, cache.segments(sequences, lengths), {}, (layer, k, v) => cache.append(layer, k, v, sequences, lengths)),
+      this.#run(batch, cache.segments(sequences, lengths), {}, (layer, k, v) =>
+        cache.append(layer, k, v, sequences, lengths),
+      ),
     );
     cache.advance(sequences, lengths);
     return h;
@@ -113,9 +115,7 @@ export class CausalLm extends Module {
       };
       let h = this.#trunk.embedding.forward(indexTensor(this.backend, batch.ids), pass);
       for (const layer of this.#trunk.layers) {
-        const next = gradientCheckpointing
-          ? checkpointed(layer, h, inputs)
-          : layer.forward(h, inputs);
+        const next = gradientCheckpointing ? checkpointed(layer, h, inputs) : layer.forward(h, inputs);
         h.dispose();
         h = next;
       }
@@ -132,10 +132,14 @@ export class CausalLm extends Module {
 /** A layer whose intermediates are computed again in backward. */
 function checkpointed(layer: DecoderLayer, h: Tensor, inputs: LayerInputs): Tensor {
   const constants = [inputs.cos, inputs.sin, inputs.positions];
-  return checkpoint((x, [cos, sin, positions]) => layer.forward(x, { ...inputs, cos: cos!, sin: sin!, positions: positions! }), h, {
-    parameters: trainableOf(layer),
-    constants,
-  });
+  return checkpoint(
+    (x, [cos, sin, positions]) => layer.forward(x, { ...inputs, cos: cos!, sin: sin!, positions: positions! }),
+    h,
+    {
+      parameters: trainableOf(layer),
+      constants,
+    },
+  );
 }
 
 /** The tensors below a module that a gradient flows to. */

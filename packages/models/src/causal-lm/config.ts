@@ -33,17 +33,27 @@ export function configFromGguf(file: GgufFile): CausalLmConfig {
   const where = file.source.name;
   const kind = metadata.string('general.type', 'model');
   if (kind !== 'model') {
-    throw new ModelsError('MODELS_ARCHITECTURE', `${where} is a GGUF of type '${kind}', not a model; give the base model's file`, { value: kind });
+    throw new ModelsError(
+      'MODELS_ARCHITECTURE',
+      `${where} is a GGUF of type '${kind}', not a model; give the base model's file`,
+      { value: kind },
+    );
   }
   const name = metadata.string('general.architecture');
   const architecture = architectures.get(name);
   if (architecture === undefined) {
-    throw new ModelsError('MODELS_ARCHITECTURE', `${where} has the architecture '${name}'; supported: ${[...architectures.keys()].join(', ')}`, { value: name });
+    throw new ModelsError(
+      'MODELS_ARCHITECTURE',
+      `${where} has the architecture '${name}'; supported: ${[...architectures.keys()].join(', ')}`,
+      { value: name },
+    );
   }
   const size = (key: string, fallback?: number): number => {
     const full = `${name}.${key}`;
     const value = fallback === undefined ? metadata.integer(full) : metadata.integer(full, fallback);
-    if (value < 1 || value > 2 ** 31) throw new ModelsError('MODELS_METADATA', `${where}: ${full} is ${value}, which no model has`, { value });
+    if (value < 1 || value > 2 ** 31) {
+      throw new ModelsError('MODELS_METADATA', `${where}: ${full} is ${value}, which no model has`, { value });
+    }
     return value;
   };
   const heads = size('attention.head_count');
@@ -73,17 +83,29 @@ function ropeScale(file: GgufFile, name: string): number {
   const factor = file.metadata.number(`${name}.rope.scaling.factor`, 1);
   if (type === 'none' || factor === 1) return 1;
   if (type === 'linear' && factor > 0) return factor;
-  throw new ModelsError('MODELS_METADATA', `${file.source.name} scales RoPE by '${type}' with factor ${factor}; 'linear' and Llama 3's rope_freqs are supported`, { value: type });
+  throw new ModelsError(
+    'MODELS_METADATA',
+    `${file.source.name} scales RoPE by '${type}' with factor ${factor}; 'linear' and Llama 3's rope_freqs are supported`,
+    { value: type },
+  );
 }
 
 function checkSizes(config: CausalLmConfig, where: string): void {
   const { heads, kvHeads, headSize, ropeDimensions, ropeBase, normEpsilon } = config;
-  const wrong =
-    !Number.isInteger(headSize) ? `the head size ${headSize} is not a whole number`
-    : heads % kvHeads !== 0 ? `${heads} heads do not share ${kvHeads} key-value heads evenly`
-    : ropeDimensions % 2 !== 0 || ropeDimensions > headSize ? `RoPE turns ${ropeDimensions} of ${headSize} elements`
-    : !(ropeBase > 0 && ropeBase < Infinity) ? `the RoPE base is ${ropeBase}`
-    : !(normEpsilon >= 0 && normEpsilon < Infinity) ? `the norms' epsilon is ${normEpsilon}`
-    : undefined;
-  if (wrong !== undefined) throw new ModelsError('MODELS_METADATA', `${where}: ${wrong}; the file's metadata are damaged or not supported`, { value: config });
+  const wrong = !Number.isInteger(headSize)
+    ? `the head size ${headSize} is not a whole number`
+    : heads % kvHeads !== 0
+      ? `${heads} heads do not share ${kvHeads} key-value heads evenly`
+      : ropeDimensions % 2 !== 0 || ropeDimensions > headSize
+        ? `RoPE turns ${ropeDimensions} of ${headSize} elements`
+        : !(ropeBase > 0 && ropeBase < Infinity)
+          ? `the RoPE base is ${ropeBase}`
+          : !(normEpsilon >= 0 && normEpsilon < Infinity)
+            ? `the norms' epsilon is ${normEpsilon}`
+            : undefined;
+  if (wrong !== undefined) {
+    throw new ModelsError('MODELS_METADATA', `${where}: ${wrong}; the file's metadata are damaged or not supported`, {
+      value: config,
+    });
+  }
 }

@@ -1,4 +1,15 @@
-import { add, attention, Module, rope, scope, swiglu, type ForwardPass, type Linear, type RmsNorm, type Tensor } from '@lowrank/core';
+import {
+  add,
+  attention,
+  Module,
+  rope,
+  scope,
+  swiglu,
+  type ForwardPass,
+  type Linear,
+  type RmsNorm,
+  type Tensor,
+} from '@lowrank/core';
 import type { CausalLmConfig } from './config.ts';
 
 /** What all layers of one forward pass share. */

@@ -17,7 +17,12 @@ export function batchLoss(model: CausalLm, batch: Batch, options: ForwardOptions
     let total: Tensor | undefined;
     for (let start = 0; start < rows.length; start += CHUNK_ROWS) {
       const chunk = rows.subarray(start, start + CHUNK_ROWS);
-      const loss = chunkLoss(model, gather(hidden, indexTensor(model.backend, chunk)), chunk.map((row) => batch.targets[row]!), options);
+      const loss = chunkLoss(
+        model,
+        gather(hidden, indexTensor(model.backend, chunk)),
+        chunk.map((row) => batch.targets[row]!),
+        options,
+      );
       total = total === undefined ? loss : add(total, loss);
     }
     return total ?? sum(gather(hidden, indexTensor(model.backend, new Int32Array(0))));

@@ -1,4 +1,13 @@
-import { AdapterError, adapterSites, inject, type Adapter, type AdapterConfig, type HostState, type InjectedAdapter, type Site } from '@lowrank/core';
+import {
+  AdapterError,
+  adapterSites,
+  inject,
+  type Adapter,
+  type AdapterConfig,
+  type HostState,
+  type InjectedAdapter,
+  type Site,
+} from '@lowrank/core';
 import { fileSource, openGguf, readLoraGguf, writeLoraGguf, type LoraPair } from '@lowrank/io-gguf';
 import { ggufName, modulePath } from '../architectures/names.ts';
 import type { CausalLm } from '../causal-lm/causal-lm.ts';
@@ -21,15 +30,25 @@ export async function writeAdapterGguf(path: string, model: CausalLm, injected: 
 export function checkExportable(model: CausalLm, injected: InjectedAdapter): void {
   const { adapter } = injected.configured;
   if ('unsupported' in adapter.files.gguf) {
-    throw new AdapterError('ADAPTER_UNSUPPORTED', `a llama.cpp adapter file cannot hold '${adapter.type}': ${adapter.files.gguf.unsupported}; merge it into the model instead`);
+    throw new AdapterError(
+      'ADAPTER_UNSUPPORTED',
+      `a llama.cpp adapter file cannot hold '${adapter.type}': ${adapter.files.gguf.unsupported}; merge it into the model instead`,
+    );
   }
   const embedded = injected.sites.find((site) => site.kind === 'embedding' || (model.tied && site.path === 'lm_head'));
   if (embedded !== undefined && model.tied) {
-    throw new ModelsError('MODELS_ADAPTER', `llama.cpp cannot load an adapter on ${embedded.path} of a model whose output head is its embedding table; leave it out of the target modules, or merge the adapter into a model of its own`, { value: embedded.path });
+    throw new ModelsError(
+      'MODELS_ADAPTER',
+      `llama.cpp cannot load an adapter on ${embedded.path} of a model whose output head is its embedding table; leave it out of the target modules, or merge the adapter into a model of its own`,
+      { value: embedded.path },
+    );
   }
 }
 
-async function adapterPairs(model: CausalLm, injected: InjectedAdapter): Promise<{ alpha: number; tensors: LoraPair[] }> {
+async function adapterPairs(
+  model: CausalLm,
+  injected: InjectedAdapter,
+): Promise<{ alpha: number; tensors: LoraPair[] }> {
   checkExportable(model, injected);
   const { adapter, config } = injected.configured;
   const form = adapter.files.gguf;
@@ -73,10 +92,19 @@ export async function loadAdapterGguf(
   const lora = await readLoraGguf(file);
   const expected = model.config.architecture.name;
   if (lora.architecture !== expected) {
-    throw new ModelsError('MODELS_ADAPTER', `${path} is an adapter for the architecture '${lora.architecture}', the model is '${expected}'`, { value: lora.architecture });
+    throw new ModelsError(
+      'MODELS_ADAPTER',
+      `${path} is an adapter for the architecture '${lora.architecture}', the model is '${expected}'`,
+      { value: lora.architecture },
+    );
   }
   const form = adapter.files.gguf;
-  if ('unsupported' in form) throw new AdapterError('ADAPTER_UNSUPPORTED', `'${adapter.type}' has no form in a GGUF adapter: ${form.unsupported}`);
+  if ('unsupported' in form) {
+    throw new AdapterError(
+      'ADAPTER_UNSUPPORTED',
+      `'${adapter.type}' has no form in a GGUF adapter: ${form.unsupported}`,
+    );
+  }
   const sites = new Map(adapterSites(model).map((site) => [site.path, site]));
   const states = new Map<string, HostState>();
   let config: AdapterConfig | undefined;
@@ -86,7 +114,11 @@ export async function loadAdapterGguf(
     const read = form.fromPair({ alpha: lora.alpha, a, b }, site);
     const own = { ...read.config, targetModules: [], excludeModules: [] };
     if (config !== undefined && JSON.stringify(config) !== JSON.stringify(own)) {
-      throw new ModelsError('MODELS_ADAPTER', `${path}: ${base} has another rank or scale than the tensors before it; one configuration for all is supported`, { value: base });
+      throw new ModelsError(
+        'MODELS_ADAPTER',
+        `${path}: ${base} has another rank or scale than the tensors before it; one configuration for all is supported`,
+        { value: base },
+      );
     }
     config = own;
     states.set(site.path, read.state);
@@ -103,10 +135,16 @@ export async function loadAdapterGguf(
 }
 
 function siteOf(path: string, base: string, model: CausalLm, sites: ReadonlyMap<string, Site>): Site {
-  const module = base.endsWith('.weight') ? modulePath(model.config.architecture, base.slice(0, -'.weight'.length)) : undefined;
+  const module = base.endsWith('.weight')
+    ? modulePath(model.config.architecture, base.slice(0, -'.weight'.length))
+    : undefined;
   const site = module === undefined ? undefined : sites.get(module);
   if (site === undefined) {
-    throw new ModelsError('MODELS_ADAPTER', `${path} adapts ${base}, which this model of ${model.config.layers} layers does not have; give the model it was trained on`, { value: base });
+    throw new ModelsError(
+      'MODELS_ADAPTER',
+      `${path} adapts ${base}, which this model of ${model.config.layers} layers does not have; give the model it was trained on`,
+      { value: base },
+    );
   }
   return site;
 }
@@ -114,6 +152,10 @@ function siteOf(path: string, base: string, model: CausalLm, sites: ReadonlyMap<
 function checkPairShape(path: string, base: string, site: Site, a: readonly number[], b: readonly number[]): void {
   const [rows, columns] = site.kind === 'embedding' ? [b[0], a[0]] : [b[0], a[1]];
   if (rows !== site.outFeatures || columns !== site.inFeatures) {
-    throw new ModelsError('MODELS_ADAPTER', `${path}: ${base} is for a weight [${rows}, ${columns}], the model's is [${site.outFeatures}, ${site.inFeatures}]; give the model it was trained on`, { value: [a, b] });
+    throw new ModelsError(
+      'MODELS_ADAPTER',
+      `${path}: ${base} is for a weight [${rows}, ${columns}], the model's is [${site.outFeatures}, ${site.inFeatures}]; give the model it was trained on`,
+      { value: [a, b] },
+    );
   }
 }

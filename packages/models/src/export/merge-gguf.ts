@@ -1,4 +1,11 @@
-import { decodeArray, encodeArray, type ArrayFormat, type EncodableFormat, type HostArray, type InjectedAdapter } from '@lowrank/core';
+import {
+  decodeArray,
+  encodeArray,
+  type ArrayFormat,
+  type EncodableFormat,
+  type HostArray,
+  type InjectedAdapter,
+} from '@lowrank/core';
 import { writeGguf, type GgufFile, type GgufTensorInfo, type GgufTensorInput, type GgufValue } from '@lowrank/io-gguf';
 import { ggufName } from '../architectures/names.ts';
 import type { CausalLm } from '../causal-lm/causal-lm.ts';
@@ -27,7 +34,12 @@ export interface MergeOptions {
  * @throws AdapterError when the adapter cannot be merged; ModelsError MODELS_TENSOR for a row length that the type
  * cannot hold; GgufError when the file cannot be written.
  */
-export async function writeMergedGguf(path: string, file: GgufFile, model: CausalLm, options: MergeOptions = {}): Promise<number> {
+export async function writeMergedGguf(
+  path: string,
+  file: GgufFile,
+  model: CausalLm,
+  options: MergeOptions = {},
+): Promise<number> {
   const { type = 'f16', adapter, onProgress } = options;
   const tensors = plan(file, model, type, adapter);
   let written = 0;
@@ -45,8 +57,12 @@ export async function writeMergedGguf(path: string, file: GgufFile, model: Causa
 type Planned = Extract<GgufTensorInput, { load: unknown }>;
 
 function plan(file: GgufFile, model: CausalLm, type: MergeType, adapter: InjectedAdapter | undefined): Planned[] {
-  const sites = new Map((adapter?.sites ?? []).map((site) => [`${ggufName(model.config.architecture, site.path)}.weight`, site.path]));
-  const planned = [...file.tensors.values()].map((info) => plannedTensor(file, info, info.name, type, adapter, sites.get(info.name)));
+  const sites = new Map(
+    (adapter?.sites ?? []).map((site) => [`${ggufName(model.config.architecture, site.path)}.weight`, site.path]),
+  );
+  const planned = [...file.tensors.values()].map((info) =>
+    plannedTensor(file, info, info.name, type, adapter, sites.get(info.name)),
+  );
   const untied = model.tied && (sites.has('token_embd.weight') || sites.has('output.weight'));
   if (!untied) return planned;
   const table = file.tensors.get('token_embd.weight')!;
@@ -78,13 +94,21 @@ function plannedTensor(
 /** Vectors stay as they are: llama.cpp wants norms in f32. */
 function formatFor(info: GgufTensorInfo, type: MergeType, changed: boolean): ArrayFormat {
   const own = info.format;
-  if (own === undefined) throw new ModelsError('MODELS_TENSOR', `the tensor ${info.name} is stored as ${info.type}, which cannot be read`, { value: info.type });
+  if (own === undefined) {
+    throw new ModelsError('MODELS_TENSOR', `the tensor ${info.name} is stored as ${info.type}, which cannot be read`, {
+      value: info.type,
+    });
+  }
   if (info.shape.length < 2) return own;
   if (type === 'keep') return !changed || own in fileTypes ? own : 'f16';
   const columns = info.shape.at(-1)!;
   const blockSize = type.startsWith('q') ? 32 : 1;
   if (columns % blockSize !== 0) {
-    throw new ModelsError('MODELS_TENSOR', `${info.name} has rows of ${columns}, which ${type} cannot hold (blocks of ${blockSize}); choose f16 or f32`, { value: columns });
+    throw new ModelsError(
+      'MODELS_TENSOR',
+      `${info.name} has rows of ${columns}, which ${type} cannot hold (blocks of ${blockSize}); choose f16 or f32`,
+      { value: columns },
+    );
   }
   return type;
 }

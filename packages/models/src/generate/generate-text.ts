@@ -20,7 +20,10 @@ export async function* streamText(
   options: GenerateOptions = {},
 ): AsyncGenerator<TextChunk> {
   const decoders = prompts.map(() => tokenizer.streamDecoder());
-  for await (const { sequence, id } of generateTokens(model, prompts, { stopIds: tokenizer.endOfTurnIds, ...options })) {
+  for await (const { sequence, id } of generateTokens(model, prompts, {
+    stopIds: tokenizer.endOfTurnIds,
+    ...options,
+  })) {
     const text = decoders[sequence]!.push(id);
     if (text !== '') yield { sequence, text };
   }

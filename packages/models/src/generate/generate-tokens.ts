@@ -34,7 +34,9 @@ export async function* generateTokens(
   const { maxTokens = 256, stopIds = [], signal } = options;
   checkSampling(options);
   if (!Number.isSafeInteger(maxTokens) || maxTokens < 0) {
-    throw new ModelsError('MODELS_ARGUMENT', `maxTokens is ${maxTokens}; it lies in whole numbers from 0`, { value: maxTokens });
+    throw new ModelsError('MODELS_ARGUMENT', `maxTokens is ${maxTokens}; it lies in whole numbers from 0`, {
+      value: maxTokens,
+    });
   }
   const { contextLength } = model.config;
   const longest = Math.max(0, ...prompts.map((prompt) => prompt.length));
@@ -75,7 +77,11 @@ async function lastLogits(
   const ends = batch.lengths.map((length) => (end += length) - 1);
   const logits: Tensor = scope(() =>
     noGrad(() => {
-      const hidden = model.extend(batch, cache, active.map(({ sequence }) => sequence));
+      const hidden = model.extend(
+        batch,
+        cache,
+        active.map(({ sequence }) => sequence),
+      );
       return model.logits(gather(hidden, indexTensor(model.backend, Int32Array.from(ends))));
     }),
   );
@@ -85,22 +91,37 @@ async function lastLogits(
   return active.map((_, row) => values.subarray(row * width, (row + 1) * width));
 }
 
-function continuation(cache: KvCache, active: readonly { readonly sequence: number; readonly ids: Int32Array }[]): SequenceBatch {
+function continuation(
+  cache: KvCache,
+  active: readonly { readonly sequence: number; readonly ids: Int32Array }[],
+): SequenceBatch {
   const { lengths } = cache;
   return {
     ids: Int32Array.from(active.flatMap(({ ids }) => [...ids])),
-    positions: Int32Array.from(active.flatMap(({ sequence, ids }) => Array.from(ids, (_, i) => lengths[sequence]! + i))),
+    positions: Int32Array.from(
+      active.flatMap(({ sequence, ids }) => Array.from(ids, (_, i) => lengths[sequence]! + i)),
+    ),
     lengths: active.map(({ ids }) => ids.length),
   };
 }
 
 function checkPrompt(prompt: Int32Array, { config }: CausalLm): void {
-  if (prompt.length === 0) throw new ModelsError('MODELS_ARGUMENT', 'generate: a prompt has no tokens; give at least one');
+  if (prompt.length === 0) {
+    throw new ModelsError('MODELS_ARGUMENT', 'generate: a prompt has no tokens; give at least one');
+  }
   if (prompt.length > config.contextLength) {
-    throw new ModelsError('MODELS_ARGUMENT', `generate: a prompt of ${prompt.length} tokens does not fit the model's context of ${config.contextLength}`, { value: prompt.length });
+    throw new ModelsError(
+      'MODELS_ARGUMENT',
+      `generate: a prompt of ${prompt.length} tokens does not fit the model's context of ${config.contextLength}`,
+      { value: prompt.length },
+    );
   }
   const stray = prompt.find((id) => id < 0 || id >= config.vocabularySize);
   if (stray !== undefined) {
-    throw new ModelsError('MODELS_ARGUMENT', `generate: ${stray} is not a token id of this model (0 to ${config.vocabularySize - 1})`, { value: stray });
+    throw new ModelsError(
+      'MODELS_ARGUMENT',
+      `generate: ${stray} is not a token id of this model (0 to ${config.vocabularySize - 1})`,
+      { value: stray },
+    );
   }
 }
