@@ -13,6 +13,17 @@ export interface GemmOptions {
   readonly json: boolean;
 }
 
+/** What `--engines` takes: engines, and instruction sets of the native one. */
+export const engineNames = [
+  'native',
+  'x86_64_v3',
+  'x86_64_v4',
+  'neon',
+  'wasm',
+  'wasm-baseline',
+  'wasm-unshared',
+] as const;
+
 interface Product {
   readonly name: string;
   readonly m: number;
@@ -68,7 +79,7 @@ async function start(name: string, threads: number): Promise<CpuBackend | undefi
   try {
     return await cpu({ ...options, threads } as CpuOptions);
   } catch (error) {
-    if (!(error instanceof BackendError)) throw error;
+    if (!(error instanceof BackendError) || error.code !== 'BACKEND_NOT_AVAILABLE') throw error;
     process.stderr.write(`bench: ${name} is left out: ${error.message}\n`);
     return undefined;
   }

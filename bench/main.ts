@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { gemm } from './gemm.ts';
+import { engineNames, gemm } from './gemm.ts';
 
 const benchmarks: Record<string, typeof gemm> = { gemm };
 
@@ -22,7 +22,10 @@ async function main(): Promise<void> {
   if (threads.some((count) => !Number.isInteger(count) || count < 1)) {
     throw new UsageError(`--threads takes whole numbers from 1 on, not '${values.threads}'`);
   }
-  await benchmark({ threads, engines: values.engines.split(','), filter: values.filter, json: values.json });
+  const engines = values.engines.split(',');
+  const unknown = engines.filter((engine) => !(engineNames as readonly string[]).includes(engine));
+  if (unknown.length > 0) throw new UsageError(`--engines knows ${engineNames.join(', ')}, not '${unknown.join(',')}'`);
+  await benchmark({ threads, engines, filter: values.filter, json: values.json });
 }
 
 function parse() {

@@ -1,0 +1,42 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { median } from './report.ts';
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url));
+
+function bench(...args: string[]) {
+  return spawnSync(process.execPath, ['--conditions=@lowrank/source', main, ...args], { encoding: 'utf8' });
+}
+
+it('gemm --json prints one figure a line: the peak, then each product as a part of it', () => {
+  const { status, stdout } = bench('gemm', '--json', '--engines', 'wasm', '--threads', '1', '--filter', 'lora x');
+  expect(status).toBe(0);
+  const figures = stdout
+    .trim()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line));
+  const subject = expect.stringMatching(/^wasm \w+, 1 thread$/) as string;
+  const common = { name: 'gemm', subject, unit: 'GFLOP/s', value: expect.any(Number) as number };
+  expect(figures).toEqual([
+    { ...common, case: 'multiply-add peak', ratio: null },
+    { ...common, case: 'lora x A^T 1024x8x576', ratio: expect.any(Number) as number },
+  ]);
+});
+
+it.each([
+  ['no benchmark', []],
+  ['an unknown one', ['nothing']],
+  ['an unknown option', ['gemm', '--fast']],
+  ['an unknown engine', ['gemm', '--engines', 'gpu']],
+  ['no number of threads', ['gemm', '--threads', 'all']],
+])('%s is a usage error with exit code 2', (_, args) => {
+  const { status, stderr } = bench(...args);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/^bench: /);
+});
+
+it('the median of an even number of values is the mean of the middle two', () => {
+  expect(median([5, 1, 2, 10])).toBe(3.5);
+  expect(median([3, 1, 2])).toBe(2);
+});
