@@ -1,0 +1,52 @@
+import { parameterCounts } from '@lowrank/core';
+import { bytesText, countText } from '../format.ts';
+import type { Reporter } from '../reporter.ts';
+import type { Session } from '../session.ts';
+import type { ReadyOptions } from './train-options.ts';
+
+/** Where a run begins. */
+export interface Start {
+  readonly steps: number;
+  readonly firstStep: number;
+  readonly examples: number;
+  readonly tokens: number;
+}
+
+/** Tells what is trained on what. */
+export function tellStart(
+  reporter: Reporter,
+  session: Session,
+  options: ReadyOptions,
+  { steps, firstStep, examples, tokens }: Start,
+): void {
+  const { trainable, total } = parameterCounts(session.model);
+  const { backend } = session;
+  reporter.settle();
+  reporter.line(
+    `model      ${session.path} on ${backend.name}${backend.engine === undefined ? '' : ` (${backend.engine})`}`,
+  );
+  reporter.line(
+    `adapter    ${options.adapter}, ${countText(trainable)} trainable of ${countText(total)} parameters (${((100 * trainable) / total).toFixed(2)} %)`,
+  );
+  reporter.line(
+    `data       ${countText(examples)} examples, ${countText(tokens)} tokens; ${countText(steps)} steps${firstStep > 0 ? `, ${firstStep} of them done` : ''}`,
+  );
+  reporter.event('start', {
+    model: session.path,
+    backend: backend.name,
+    engine: backend.engine ?? null,
+    adapter: options.adapter,
+    trainableParameters: trainable,
+    totalParameters: total,
+    trainExamples: examples,
+    steps,
+    firstStep,
+  });
+}
+
+/** Tells where the adapter is and what to do with it. */
+export function tellEnd(reporter: Reporter, { output, model }: ReadyOptions, bytes: number): void {
+  reporter.line(`adapter    ${output} (${bytesText(bytes)})`);
+  reporter.line(`try it     lowrank generate -m ${model} -a ${output} -p "..."`);
+  reporter.line(`llama.cpp  llama-cli -m <model.gguf> --lora ${output}`);
+}
