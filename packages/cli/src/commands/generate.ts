@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { encodeChatPrompt, streamText, type ChatMessage } from '@lowrank/models';
 import { CliError } from '../cli-error.ts';
 import { addAdapterFile, addJson, addModelOptions } from '../common-options.ts';
-import { onInterrupt } from '../interrupt.ts';
+import { Interrupted, onInterrupt } from '../interrupt.ts';
 import { numberBetween, wholeNumber } from '../option-values.ts';
 import { makeReporter } from '../reporter.ts';
 import { openSession, type Session, type SessionOptions } from '../session.ts';
@@ -43,18 +43,23 @@ async function generate(options: GenerateOptions): Promise<void> {
     const ids = promptIds(session, prompt, options);
     const start = performance.now();
     let text = '';
+    let tokens = 0;
     for await (const chunk of streamText(session.model, session.tokenizer, [ids], {
       ...options,
       signal: interrupt.signal,
     })) {
       text += chunk.text;
+      tokens += chunk.tokens;
       if (options.json) reporter.event('text', { text: chunk.text });
       else process.stdout.write(chunk.text);
     }
     if (!options.json) process.stdout.write('\n');
     const seconds = (performance.now() - start) / 1000;
-    const tokens = session.tokenizer.encode(text, { addSpecial: false }).length;
     reporter.event('done', { text, promptTokens: ids.length, tokens, seconds });
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    process.stderr.write('\n');
+    throw new Interrupted();
   } finally {
     interrupt.release();
     await session.close();

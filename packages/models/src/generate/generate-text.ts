@@ -7,6 +7,8 @@ export interface TextChunk {
   /** Which prompt it continues. */
   readonly sequence: number;
   readonly text: string;
+  /** New tokens since the sequence's chunk before; control tokens have no text and count with the next one. */
+  readonly tokens: number;
 }
 
 /**
@@ -20,16 +22,23 @@ export async function* streamText(
   options: GenerateOptions = {},
 ): AsyncGenerator<TextChunk> {
   const decoders = prompts.map(() => tokenizer.streamDecoder());
+  const pending = prompts.map(() => 0);
+  const chunk = (sequence: number, text: string): TextChunk => {
+    const tokens = pending[sequence]!;
+    pending[sequence] = 0;
+    return { sequence, text, tokens };
+  };
   for await (const { sequence, id } of generateTokens(model, prompts, {
     stopIds: tokenizer.endOfTurnIds,
     ...options,
   })) {
+    pending[sequence]!++;
     const text = decoders[sequence]!.push(id);
-    if (text !== '') yield { sequence, text };
+    if (text !== '') yield chunk(sequence, text);
   }
   for (const [sequence, decoder] of decoders.entries()) {
     const text = decoder.end();
-    if (text !== '') yield { sequence, text };
+    if (text !== '' || pending[sequence]! > 0) yield chunk(sequence, text);
   }
 }
 

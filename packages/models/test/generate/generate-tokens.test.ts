@@ -178,10 +178,15 @@ describe('generated text', () => {
     const starts = ['A', 'Chr', 'Z'].map((text) => tokenizer.encode(text));
     const texts = ['', '', ''];
     const options = { maxTokens: 20 };
-    for await (const { sequence, text } of streamText(names.model, tokenizer, starts, options)) texts[sequence] += text;
+    const counts = [0, 0, 0];
+    for await (const { sequence, text, tokens } of streamText(names.model, tokenizer, starts, options)) {
+      texts[sequence] += text;
+      counts[sequence]! += tokens;
+    }
     expect(texts).toEqual(await generateTexts(names.model, tokenizer, starts, options));
     const answers = await generated(names.model, starts, { ...options, stopIds: tokenizer.endOfTurnIds });
     expect(texts).toEqual(answers.map((answer) => tokenizer.decode(answer)));
+    expect(counts).toEqual(answers.map((answer) => answer.length));
     // The model ends its names by itself: the end was seen and is not in the text.
     for (const answer of answers) expect(answer.length).toBeLessThan(20);
     expect(sequenceBatch(starts).lengths).toEqual(starts.map(({ length }) => length));
