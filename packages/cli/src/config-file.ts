@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
 import { CliError } from './cli-error.ts';
+import { messageOf } from './message-of.ts';
 
 /**
  * Takes options from a YAML file, those given on the command line excepted. Keys are the options' names, with hyphens
@@ -16,7 +17,7 @@ export async function applyConfigFile(command: Command, path: string): Promise<v
   try {
     values = parse(await readFile(path, 'utf8'));
   } catch (cause) {
-    fail(cause instanceof Error ? cause.message : String(cause), cause);
+    fail(messageOf(cause), cause);
   }
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     fail('a mapping of options is needed, such as `rank: 8`');
@@ -56,6 +57,6 @@ function checked(option: Command['options'][number], value: unknown, fail: (mess
   try {
     return option.parseArg === undefined ? text : option.parseArg(text, undefined as never);
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
+    return fail(messageOf(error));
   }
 }

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { Interrupted } from './interrupt.ts';
+import { messageOf } from './message-of.ts';
 import { makeProgram } from './program.ts';
 
 /** Exit codes: done, failed through a fault of ours, wrong input, interrupted. */
@@ -32,7 +33,7 @@ function tell(error: unknown, json: boolean): number {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
   const typed =
     error instanceof Error && typeof code === 'string' && /^(CLI|MODELS|GGUF|CORE|ADAPTER|BACKEND)_/.test(code);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (json) process.stdout.write(`${JSON.stringify({ event: 'error', code: typed ? code : 'FAULT', message })}\n`);
   if (typed) {
     process.stderr.write(`error: ${message} [${code}]\n`);

@@ -1,4 +1,5 @@
 import * as jinja from '@huggingface/jinja';
+import { messageOf } from '../message-of.ts';
 import { ModelsError } from '../models-error.ts';
 import { strftime } from './fixed-date.ts';
 import type { ChatMessage } from './message.ts';
@@ -111,8 +112,4 @@ function parsed(source: string): Program {
     parsedTemplates.set(source, program);
   }
   return program;
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

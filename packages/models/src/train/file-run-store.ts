@@ -2,6 +2,7 @@ import { parseRunManifest, type NamedArrays, type RunState, type RunStore } from
 import { fileSource, openGguf, writeGguf } from '@lowrank/io-gguf';
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../message-of.ts';
 import { ModelsError } from '../models-error.ts';
 
 export interface FileRunStoreOptions {
@@ -149,8 +150,4 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
