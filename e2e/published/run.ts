@@ -7,7 +7,7 @@ export interface Outcome {
 }
 
 /** Our own environment less what vitest and npm put in it. */
-export function plainEnvironment(): NodeJS.ProcessEnv {
+function plainEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(npm_(?!execpath)|VITEST|NODE_OPTIONS|NODE_ENV)/.test(name),
   );

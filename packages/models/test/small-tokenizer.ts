@@ -15,7 +15,7 @@ const text = (value: string): GgufValue => ({ type: 'string', value });
 const texts = (value: readonly string[]): GgufValue => ({ type: 'array', of: 'string', value });
 const id = (value: number): GgufValue => ({ type: 'u32', value });
 
-export const MERGES = ['h e', 'l l', 'he ll', 'hell o', 'Ġ w', 'o r', 'Ġw or', 'l d', 'Ġwor ld', '1 2'] as const;
+const MERGES = ['h e', 'l l', 'he ll', 'hell o', 'Ġ w', 'o r', 'Ġw or', 'l d', 'Ġwor ld', '1 2'] as const;
 const CONTROL = ['<|im_start|>', '<|im_end|>', '<|endoftext|>'];
 const USER_DEFINED = ['<name>', '<name>s'];
 

@@ -23,7 +23,7 @@ interface Addon {
 const COMMIT_STEP = 64 * 2 ** 20;
 
 /** This platform's addon, or why there is none. */
-export function loadAddon(): Addon | { readonly reason: string } {
+function loadAddon(): Addon | { readonly reason: string } {
   const node = globalThis.process;
   if (typeof node?.getBuiltinModule !== 'function') return { reason: 'there are no addons outside of Node' };
   const file = `${node.platform}-${node.arch}/kernels.node`;

@@ -38,7 +38,7 @@ export const testLayers: readonly TestLayer[] = [
 ];
 
 /** The layer's weight as a file would hold it: [out, in], or [vocabulary, dimension]. */
-export function weightOf({ name, kind, inFeatures, outFeatures, format }: TestLayer): HostArray {
+function weightOf({ name, kind, inFeatures, outFeatures, format }: TestLayer): HostArray {
   const shape = kind === 'linear' ? [outFeatures, inFeatures] : [inFeatures, outFeatures];
   return encodeArray(uniform(`${name}/weight`, inFeatures * outFeatures), shape, format);
 }

@@ -88,11 +88,6 @@ export function rounded(expected: Values, u: number): Tolerance {
   return each(expected.length, (i) => of(expected[i]!, u), u);
 }
 
-/** Left open by the interface wherever `open(i)`. */
-export function openWhere(tolerance: Tolerance, open: (i: number) => boolean): Tolerance {
-  return tolerance.map((value, i) => (open(i) ? Infinity : value));
-}
-
 // ---- Primitives ----
 
 export function unary(op: UnaryOp, x: Values, y: Values, u: number): Tolerance {

@@ -114,7 +114,7 @@ function distance(got: number, expected: number, allowed: number, precision: 'f3
 }
 
 /** The distance between `value` and the next larger number of that precision. */
-export function unitInLastPlace(value: number, precision: 'f32' | 'f64'): number {
+function unitInLastPlace(value: number, precision: 'f32' | 'f64'): number {
   const [bits, smallest] = precision === 'f32' ? [23, -126] : [52, -1022];
   if (value === 0 || !Number.isFinite(value)) return 2 ** (smallest - bits);
   return 2 ** (Math.max(smallest, Math.floor(Math.log2(Math.abs(value)))) - bits);

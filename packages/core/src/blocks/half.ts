@@ -65,7 +65,7 @@ export function f32BitsToBf16Bits(bits: number): number {
 }
 
 /** The float16 bits of a number that is already a float32. */
-export function toF16(value: number): number {
+function toF16(value: number): number {
   f32Scratch[0] = value;
   return f32BitsToF16Bits(u32Scratch[0] as number);
 }

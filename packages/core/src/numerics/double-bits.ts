@@ -7,13 +7,13 @@ const HIGH = littleEndian ? 1 : 0;
 const LOW = 1 - HIGH;
 
 /** Sign, exponent and the top 20 bits of the significand. */
-export function highWord(x: number): number {
+function highWord(x: number): number {
   number[0] = x;
   return words[HIGH]!;
 }
 
 /** 2^exponent for -1022 .. 1023, without `**`, which engines are free to round. */
-export function powerOfTwo(exponent: number): number {
+function powerOfTwo(exponent: number): number {
   words[HIGH] = (exponent + 1023) << 20;
   words[LOW] = 0;
   return number[0]!;

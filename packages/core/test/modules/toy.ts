@@ -63,7 +63,7 @@ export const WIDTH = 6;
 export const VOCABULARY = 5;
 
 /** f32 values of a weight [out, in]. */
-export function weightValues(name: string, shape: readonly [number, number]): HostArray {
+function weightValues(name: string, shape: readonly [number, number]): HostArray {
   return { format: 'f32', shape, data: Float32Array.from(valuesOf({ shape }, name)) };
 }
 
