@@ -1,6 +1,14 @@
-import { AdapterError, decodeArray, type AdapterFiles, type HostArray, type HostState, type Site } from '@lowrank/core';
+import {
+  AdapterError,
+  decodeArray,
+  hostPair,
+  transposedMatrix,
+  type AdapterFiles,
+  type HostArray,
+  type HostState,
+  type Site,
+} from '@lowrank/core';
 import { parseLoraConfig, type LoraConfig } from './config.ts';
-import { pairOf, transposed } from './merge.ts';
 
 /**
  * LoRA as llama.cpp has it, which scales by alpha / rank and knows no other rule. A and B go as they are, with one
@@ -10,7 +18,7 @@ import { pairOf, transposed } from './merge.ts';
  */
 export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported: string }> = {
   toPair(state, config, site) {
-    const { a, b } = pairOf(state, config, site);
+    const { a, b } = hostPair('lora', state, config.rank, site);
     const factor = config.useRslora ? Math.sqrt(config.rank) : 1;
     return {
       alpha: config.alpha,
@@ -42,7 +50,7 @@ export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported:
 function turned(array: HostArray, { kind }: Site): HostArray {
   if (kind === 'linear') return array;
   const [rows, columns] = array.shape as [number, number];
-  const values = transposed(new Float64Array(array.data), rows, columns);
+  const values = transposedMatrix(new Float64Array(array.data), rows, columns);
   return f32(new Float32Array(values), [columns, rows]);
 }
 

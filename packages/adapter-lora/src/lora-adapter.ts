@@ -1,8 +1,7 @@
-import { ADAPTER_INTERFACE_VERSION, tensor, type Adapter } from '@lowrank/core';
+import { ADAPTER_INTERFACE_VERSION, startLowRank, tensor, type Adapter } from '@lowrank/core';
 import { loraScale, parseLoraConfig, type LoraConfig } from './config.ts';
 import { loraDelta } from './delta.ts';
 import { ggufFiles } from './gguf-files.ts';
-import { initialPair } from './init.ts';
 import { mergeLora } from './merge.ts';
 import { peftFiles } from './peft-files.ts';
 
@@ -13,7 +12,7 @@ export const loraAdapter: Adapter<LoraConfig> = {
   parseConfig: parseLoraConfig,
 
   setup(site, _original, config, { backend, random }) {
-    const { a, b } = initialPair(site, config, random);
+    const { a, b } = startLowRank(site, config, random);
     const A = tensor(backend, a, [config.rank, site.inFeatures]);
     const B = tensor(backend, b, [site.outFeatures, config.rank]);
     return Promise.resolve({ params: { A, B }, buffers: {} });

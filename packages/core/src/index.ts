@@ -1,6 +1,7 @@
 export * from './adapter/adapter.ts';
 export * from './adapter/config-fields.ts';
 export * from './adapter/host-weight.ts';
+export * from './adapter/low-rank/index.ts';
 export * from './adapter/targets.ts';
 export * from './backend/backend.ts';
 export * from './backend/kernels.ts';

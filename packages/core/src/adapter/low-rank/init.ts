@@ -1,9 +1,10 @@
-import type { RandomStream, Site } from '@lowrank/core';
-import type { LoraConfig } from './config.ts';
+import type { RandomStream } from '../../random/random-stream.ts';
+import type { Site } from '../adapter.ts';
+import type { LowRankConfig } from './config.ts';
 import { orthogonalPair } from './orthogonal.ts';
 
 /** Initial values, row-major f32: a [rank, in], b [out, rank]. */
-export interface InitialPair {
+export interface LowRankStart {
   readonly a: Float32Array;
   readonly b: Float32Array;
 }
@@ -12,7 +13,11 @@ export interface InitialPair {
  * Linear layers: A as asked, B = 0. Embeddings the other way round whatever is asked, as in PEFT: A = 0, B ~ N(0, 1).
  * @param random a stream per purpose, keyed by seed and site.
  */
-export function initialPair(site: Site, config: LoraConfig, random: (purpose: string) => RandomStream): InitialPair {
+export function startLowRank(
+  site: Site,
+  config: Pick<LowRankConfig, 'rank' | 'init'>,
+  random: (purpose: string) => RandomStream,
+): LowRankStart {
   const { inFeatures, outFeatures } = site;
   const { rank, init } = config;
   if (site.kind === 'embedding') {

@@ -1,8 +1,8 @@
 import { RandomStream, type Site } from '@lowrank/core';
 import { describe, expect, it } from 'vitest';
-import { parseLoraConfig } from '../src/config.ts';
-import { initialPair } from '../src/init.ts';
-import { orthogonalMatrix } from '../src/orthogonal.ts';
+import { parseLowRankConfig } from '../../src/adapter/low-rank/config.ts';
+import { startLowRank } from '../../src/adapter/low-rank/init.ts';
+import { orthogonalMatrix } from '../../src/adapter/low-rank/orthogonal.ts';
 
 const random = (purpose: string): RandomStream => new RandomStream(3, purpose);
 const site: Site = { kind: 'linear', path: 'p', inFeatures: 400, outFeatures: 300 };
@@ -22,7 +22,7 @@ function expectMoments(values: Float32Array, variance: number, kurtosis: number)
 
 describe('initial weights', () => {
   it('kaiming: A uniform within 1 / sqrt(in), B zero', () => {
-    const { a, b } = initialPair(site, parseLoraConfig({ rank: 32 }), random);
+    const { a, b } = startLowRank(site, parseLowRankConfig('test', { rank: 32 }), random);
     const bound = 1 / Math.sqrt(400);
     expect(a.length).toBe(32 * 400);
     expect(Math.max(...a)).toBeLessThanOrEqual(bound);
@@ -34,20 +34,24 @@ describe('initial weights', () => {
   });
 
   it('gaussian: A normal with standard deviation 1 / rank, B zero', () => {
-    const { a, b } = initialPair(site, parseLoraConfig({ rank: 32, init: 'gaussian' }), random);
+    const { a, b } = startLowRank(site, parseLowRankConfig('test', { rank: 32, init: 'gaussian' }), random);
     expectMoments(a, 1 / 32 ** 2, 3);
     expect(b).toEqual(new Float32Array(300 * 32));
   });
 
   it.each(['kaiming', 'gaussian', 'orthogonal'] as const)('embeddings, %s: A zero, B standard normal', (init) => {
-    const { a, b } = initialPair({ ...site, kind: 'embedding' }, parseLoraConfig({ rank: 32, init }), random);
+    const { a, b } = startLowRank(
+      { ...site, kind: 'embedding' },
+      parseLowRankConfig('test', { rank: 32, init }),
+      random,
+    );
     expect(a).toEqual(new Float32Array(32 * 400));
     expectMoments(b, 1, 3);
   });
 
   it('orthogonal: B A is zero up to rounding, neither half is, and their rows have the variance of sums of normals', () => {
     const rank = 8;
-    const { a, b } = initialPair(site, parseLoraConfig({ rank, init: 'orthogonal' }), random);
+    const { a, b } = startLowRank(site, parseLowRankConfig('test', { rank, init: 'orthogonal' }), random);
     // Row k of A is a mix of rank / 2 normals with Q's weights: over all k their squares add up to rank / 2, so the mean is 1/2.
     expect(moments(a).variance).toBeCloseTo(0.01 / 2, 3);
     expect(moments(b).variance).toBeCloseTo(0.01 / 2, 3);
@@ -66,11 +70,11 @@ describe('initial weights', () => {
   });
 
   it('depends on seed and site alone', () => {
-    const again = initialPair(site, parseLoraConfig({ rank: 4 }), random);
-    expect(initialPair(site, parseLoraConfig({ rank: 4 }), random)).toEqual(again);
-    expect(initialPair(site, parseLoraConfig({ rank: 4 }), (purpose) => new RandomStream(4, purpose))).not.toEqual(
-      again,
-    );
+    const again = startLowRank(site, parseLowRankConfig('test', { rank: 4 }), random);
+    expect(startLowRank(site, parseLowRankConfig('test', { rank: 4 }), random)).toEqual(again);
+    expect(
+      startLowRank(site, parseLowRankConfig('test', { rank: 4 }), (purpose) => new RandomStream(4, purpose)),
+    ).not.toEqual(again);
     // From a second Philox4x32-10, in Python, with whole numbers of any size.
     expect([...again.a.subarray(0, 4)]).toEqual([
       0.008942593820393085, 0.028640655800700188, 0.04314780980348587, -0.03717774525284767,

@@ -1,5 +1,5 @@
-import type { RandomStream } from '@lowrank/core';
-import type { InitialPair } from './init.ts';
+import type { RandomStream } from '../../random/random-stream.ts';
+import type { LowRankStart } from './init.ts';
 
 /** What PEFT multiplies both halves with. */
 const gain = 0.1;
@@ -14,7 +14,7 @@ export function orthogonalPair(
   outFeatures: number,
   rank: number,
   random: (purpose: string) => RandomStream,
-): InitialPair {
+): LowRankStart {
   const half = rank / 2;
   const q = orthogonalMatrix(random('Q').normal(rank * rank), rank);
   const normalIn = random('A').normal(inFeatures * half);

@@ -1,0 +1,143 @@
+import { AdapterError, type Site } from '../adapter.ts';
+import { parseLowRankConfig, type LowRankConfig, type LowRankInit } from './config.ts';
+
+const initNames: Readonly<Record<LowRankInit, boolean | string>> = {
+  kaiming: true,
+  gaussian: 'gaussian',
+  orthogonal: 'orthogonal',
+};
+
+/** The keys of A and B after the module's path in PEFT's files. */
+export function peftPairNames({ kind }: Site): { readonly A: string; readonly B: string } {
+  return kind === 'embedding'
+    ? { A: 'lora_embedding_A', B: 'lora_embedding_B' }
+    : { A: 'lora_A.weight', B: 'lora_B.weight' };
+}
+
+/** PEFT's `adapter_config.json` for `peft_type: "LORA"`. */
+export function toPeftConfig(config: LowRankConfig): Record<string, unknown> {
+  return {
+    peft_type: 'LORA',
+    r: config.rank,
+    lora_alpha: config.alpha,
+    lora_dropout: config.dropout,
+    use_rslora: config.useRslora,
+    init_lora_weights: initNames[config.init],
+    target_modules: config.targetModules,
+    exclude_modules: config.excludeModules.length === 0 ? null : config.excludeModules,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    task_type: 'CAUSAL_LM',
+  };
+}
+
+/**
+ * The configuration in an `adapter_config.json`.
+ * @param type the adapter's, for messages.
+ * @throws AdapterError ADAPTER_UNSUPPORTED for what would give other numbers than plain LoRA (`use_dora` among it),
+ * ADAPTER_CONFIG for keys that are not known and values that are wrong.
+ */
+export function fromPeftConfig(type: string, peft: Readonly<Record<string, unknown>>): LowRankConfig {
+  for (const [key, value] of Object.entries(peft)) check(type, key, value);
+  return parseLowRankConfig(type, {
+    rank: peft['r'],
+    alpha: peft['lora_alpha'],
+    dropout: peft['lora_dropout'],
+    useRslora: peft['use_rslora'],
+    init: initOf(type, peft['init_lora_weights']),
+    targetModules: peft['target_modules'] ?? undefined,
+    excludeModules: peft['exclude_modules'] ?? undefined,
+  });
+}
+
+/** Read by `fromPeftConfig`. */
+const read: ReadonlySet<string> = new Set([
+  'r',
+  'lora_alpha',
+  'lora_dropout',
+  'use_rslora',
+  'init_lora_weights',
+  'target_modules',
+  'exclude_modules',
+]);
+
+/** Say where a folder comes from and change no number. */
+const about: ReadonlySet<string> = new Set([
+  'peft_type',
+  'peft_version',
+  'auto_mapping',
+  'base_model_name_or_path',
+  'revision',
+  'task_type',
+  'inference_mode',
+  'megatron_core',
+  'runtime_config',
+  'layers_pattern',
+  'qalora_group_size',
+  'ensure_weight_tying',
+]);
+
+/** Off by these values (as well as by null, an empty list or an empty object); what they switch on is not plain LoRA. */
+const off: Readonly<Record<string, unknown>> = {
+  fan_in_fan_out: false,
+  bias: 'none',
+  modules_to_save: null,
+  layers_to_transform: null,
+  rank_pattern: null,
+  alpha_pattern: null,
+  megatron_config: null,
+  trainable_token_indices: null,
+  loftq_config: null,
+  eva_config: null,
+  corda_config: null,
+  lora_ga_config: null,
+  use_dora: false,
+  velora_config: null,
+  alora_invocation_tokens: null,
+  use_qalora: false,
+  monteclora_config: null,
+  layer_replication: null,
+  lora_bias: false,
+  target_parameters: null,
+  use_bdlora: null,
+  arrow_config: null,
+  kasa_config: null,
+};
+
+function check(type: string, key: string, value: unknown): void {
+  if (read.has(key) || about.has(key)) return;
+  if (!Object.hasOwn(off, key)) {
+    throw new AdapterError(
+      'ADAPTER_CONFIG',
+      `${type}: '${key}' in adapter_config.json is not an option of PEFT's LoRA that is known here; remove it if it does not matter`,
+      { path: key, value },
+    );
+  }
+  if (value !== off[key] && !isEmpty(value)) {
+    throw new AdapterError(
+      'ADAPTER_UNSUPPORTED',
+      `${type}: adapter_config.json sets '${key}', which this adapter does not do; merge it with PEFT, or train without it`,
+      { path: key, value },
+    );
+  }
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+}
+
+/** Ways of starting that only decide where training began read as the default; those that change the base are refused. */
+function initOf(type: string, value: unknown): LowRankInit {
+  if (value === undefined || typeof value === 'boolean') return 'kaiming';
+  if (value === 'gaussian' || value === 'orthogonal') return value;
+  if (value === 'eva' || value === 'mica') return 'kaiming';
+  throw new AdapterError(
+    'ADAPTER_UNSUPPORTED',
+    `${type}: init_lora_weights is ${JSON.stringify(value)}, which changes the base weights; convert the adapter with PEFT first (path_initial_model_for_weight_conversion)`,
+    {
+      path: 'init_lora_weights',
+      value,
+    },
+  );
+}
