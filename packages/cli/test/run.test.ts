@@ -125,6 +125,11 @@ describe('a whole path: train, answer, evaluate, merge', () => {
     const { code, stderr } = await lowrank(...training('adapter.gguf'));
     expect(code).toBe(2);
     expect(stderr).toMatch(/adapter\.gguf\.run holds checkpoints.*--resume.*--overwrite.*CLI_OUTPUT/);
+    const kept = await readdir(folder.file('adapter.gguf.run'), { recursive: true });
+    for (const wrong of ['--target-modules=nowhere', '--resume']) {
+      expect((await lowrank(...training('adapter.gguf', '--overwrite', wrong))).code).toBe(2);
+      expect(await readdir(folder.file('adapter.gguf.run'), { recursive: true })).toEqual(kept);
+    }
     const again = await lowrank(...training('adapter.gguf', '--overwrite'));
     expect(again.code).toBe(0);
     expect(again.stdout).toMatch(/^model {6}.*names\.gguf on cpu/m);

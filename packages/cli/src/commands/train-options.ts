@@ -83,7 +83,7 @@ export function addTrainOptions(command: Command): Command {
     .option('--eval-every <n>', 'steps between evaluations (default: at the end)', wholeNumber(1))
     .option('--save-every <n>', 'steps between checkpoints (default: at the end)', wholeNumber(1))
     .option('--resume', 'go on from the latest checkpoint, with the same bits')
-    .option('--overwrite', 'begin anew where checkpoints of an earlier run are')
+    .addOption(new Option('--overwrite', 'begin anew where checkpoints of an earlier run are').conflicts('resume'))
     .option('--resume-adapter-file <path>', 'start from the weights of an adapter file');
 }
 

@@ -49,7 +49,6 @@ async function train(options: ReadyOptions): Promise<void> {
       options.validData === undefined
         ? undefined
         : (await readExamples(options.validData, session, options, reporter)).examples;
-    if (options.overwrite === true) await rm(run, { recursive: true, force: true });
     let adapter: InjectedAdapter | undefined;
     const store = new FileRunStore(run, {
       extras: async (folder) => {
@@ -71,8 +70,10 @@ async function train(options: ReadyOptions): Promise<void> {
       resume: options.resume === true,
       versions: { lowrank: version, node: process.versions.node },
       signal: interrupt.signal,
-      onStart: ({ adapter: injected, steps, firstStep }) => {
+      onStart: async ({ adapter: injected, steps, firstStep }) => {
         checkExportable(session.model, injected);
+        // Only now that nothing is wrong with the new run.
+        if (options.overwrite === true) await rm(run, { recursive: true, force: true });
         adapter = injected;
         tellStart(reporter, session, options, {
           steps,
