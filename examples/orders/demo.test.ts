@@ -70,6 +70,18 @@ const done = {
   adapterBytes: number,
 };
 
+it.each([
+  ['an unknown option', '--epoch=2', "'--epoch'"],
+  ['no number of epochs', '--epochs=none', "not 'none'"],
+  ['no number of threads', '--threads=0', 'threads'],
+  ['a model that is not there', '--model=nowhere.gguf', 'nowhere.gguf'],
+])('%s ends the demo with a word and code 2', async (_, argument, says) => {
+  const { code, lines, stderr } = await demo([argument], process.env);
+  expect({ code, lines }).toEqual({ code: 2, lines: [] });
+  expect(stderr).toMatch(/^demo: .*\n$/);
+  expect(stderr).toContain(says);
+});
+
 describe('the demo where no model can be had', () => {
   let empty: string;
   let outcome: Outcome;

@@ -4,7 +4,7 @@
  * It is also an example of the library in use: load, answer, train, answer again, save.
  */
 import { parseArgs } from 'node:util';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { evaluateLoss, parameterCounts } from '@lowrank/core';
@@ -20,28 +20,42 @@ import {
   tokenizerFromGguf,
   writeAdapterGguf,
 } from '@lowrank/models';
-import { bytesText, countText, makeReporter, trainProgress } from 'lowrank';
+import { bytesText, CliError, countText, makeReporter, trainProgress } from 'lowrank';
 import { answerAll, exactMatch } from './answers.ts';
 import { chooseTask, DEFAULT_MODEL } from './task.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    model: { type: 'string', default: DEFAULT_MODEL },
-    epochs: { type: 'string' },
-    threads: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
-
-if (options.help) {
-  process.stdout.write(await readFile(new URL('usage.txt', import.meta.url), 'utf8'));
-} else {
-  await demo();
+try {
+  const { values } = parseArgs({
+    options: {
+      model: { type: 'string', default: DEFAULT_MODEL },
+      epochs: { type: 'string' },
+      threads: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) process.stdout.write(await readFile(new URL('usage.txt', import.meta.url), 'utf8'));
+  else await demo(values);
+} catch (error) {
+  // What has a code is told to the user: the library's errors and those of wrong options.
+  if (!(error instanceof Error && 'code' in error)) throw error;
+  process.stderr.write(`demo: ${error.message}\n`);
+  process.exitCode = 2;
 }
 
-async function demo(): Promise<void> {
+interface DemoOptions {
+  readonly model: string;
+  readonly epochs?: string;
+  readonly threads?: string;
+  readonly json: boolean;
+}
+
+async function demo(options: DemoOptions): Promise<void> {
   const reporter = makeReporter(options.json);
+  const epochs = options.epochs === undefined ? {} : { epochs: Number(options.epochs) };
+  if (epochs.epochs !== undefined && !(Number.isInteger(epochs.epochs) && epochs.epochs >= 1)) {
+    throw new CliError('CLI_OPTION', `--epochs takes a whole number of 1 or more, not '${options.epochs}'`);
+  }
   const task = await chooseTask(options.model, reporter);
   const backend = await cpu(options.threads === undefined ? {} : { threads: Number(options.threads) });
   await using file = await openGguf(await fileSource(task.modelPath));
@@ -68,7 +82,7 @@ async function demo(): Promise<void> {
     adapter: lora({ rank: 8, alpha: 16, targetModules: 'all-linear' }),
     examples,
     ...task.settings,
-    ...(options.epochs === undefined ? {} : { epochs: Number(options.epochs) }),
+    ...epochs,
     onStart: ({ adapter, steps }) => {
       const { trainable, total } = parameterCounts(model);
       reporter.line(
@@ -85,7 +99,6 @@ async function demo(): Promise<void> {
 
   const adapterPath = fileURLToPath(new URL(`../../runs/${task.name}.gguf`, import.meta.url));
   await mkdir(new URL('../../runs/', import.meta.url), { recursive: true });
-  await rm(adapterPath, { force: true });
   const adapterBytes = await writeAdapterGguf(adapterPath, model, result.adapter);
   const shortPath = relative(process.cwd(), adapterPath);
   const [matchBefore, matchAfter] = task.exact ? [exactMatch(before.answers), exactMatch(after.answers)] : [null, null];

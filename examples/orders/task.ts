@@ -88,7 +88,7 @@ function names(modelPath: string): Task {
     model: EMBEDDED_MODEL_NAME,
     modelPath,
     description: 'three first names that begin with a letter: 400 lines to train on, 40 held out',
-    settings: { steps: 150, batchSize: 16, learningRate: 1e-2 },
+    settings: { epochs: 6, batchSize: 16, learningRate: 1e-2 },
     exact: false,
     read: readNames,
   };
