@@ -1,6 +1,6 @@
 /**
  * One adapter in three forms: live on the model that it was trained on, merged into the model's weights, and as a file that
- * llama.cpp puts on the base. All three answer alike (DESIGN.md, invariant 6).
+ * llama.cpp puts on the base. All three answer alike (docs/architecture.md, invariant 6).
  */
 import type { InjectedAdapter } from '@lowrank/core';
 import { cpu } from '@lowrank/backend-cpu';

@@ -1,4 +1,4 @@
-/** A run killed at any moment and resumed ends with the same bytes as one left alone (DESIGN.md, invariant 7). */
+/** A run killed at any moment and resumed ends with the same bytes as one left alone (docs/architecture.md, invariant 7). */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';

@@ -27,7 +27,7 @@ export const commands = {
     usageFile: 'scripts/check.usage.txt',
   },
   bench: {
-    summary: 'benchmarks: gemm and others, against the machine and against peers',
+    summary: "benchmarks: matrix products, against the machine's measured peak",
     run: [source, 'bench/main.ts'],
     usageFile: 'bench/usage.txt',
   },
