@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { mkdir, readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { evaluateLoss, parameterCounts } from '@lowrank/core';
@@ -95,6 +96,7 @@ async function demo(options: DemoOptions): Promise<void> {
   reporter.settle();
   const after = { answers: await answer(), loss: await validationLoss() };
   reporter.settle();
+  reporter.line('');
   show('after', after.answers);
 
   const adapterPath = fileURLToPath(new URL(`../../runs/${task.name}.gguf`, import.meta.url));
@@ -115,7 +117,7 @@ async function demo(options: DemoOptions): Promise<void> {
     `training         ${countText(readTokens)} tokens in ${result.seconds.toFixed(0)} s, ${(readTokens / result.seconds).toFixed(0)} tokens a second`,
   );
   reporter.line(`adapter          ${shortPath} (${bytesText(adapterBytes)})`);
-  reporter.line(`in llama.cpp     llama-cli -m ${task.modelPath} --lora ${shortPath}`);
+  reporter.line(`in llama.cpp     llama-cli -m ${task.modelPath.replace(homedir(), '~')} --lora ${shortPath}`);
   reporter.event('done', {
     model: task.model,
     backend: backend.name,
