@@ -14,7 +14,7 @@ export interface CpuOptions {
    * `'wasm'` is relaxed WebAssembly where the JavaScript engine and the processor have it, else baseline.
    */
   readonly engine?: 'native' | 'wasm' | 'wasm-baseline' | 'wasm-unshared';
-  /** Of the native engine. Default: the best that the processor has. */
+  /** Of the native engine, which it asks for. Default: the best that the processor has. */
   readonly instructionSet?: 'x86_64_v3' | 'x86_64_v4' | 'neon';
   /** Bytes of storage at most. Default: the machine's memory (native), 4 GiB (WebAssembly). */
   readonly memoryLimit?: number;
@@ -57,7 +57,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     baseline: () => wasmEngine('baseline', wasm),
     unshared: () => wasmUnsharedEngine(wasm),
   };
-  switch (options.engine) {
+  switch (options.engine ?? (options.instructionSet === undefined ? undefined : 'native')) {
     case undefined:
       return firstOf([starts.native, starts.relaxed, starts.baseline, starts.unshared]);
     case 'native':

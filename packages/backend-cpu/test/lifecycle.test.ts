@@ -98,9 +98,9 @@ describe('cpu()', () => {
 
   it('refuses an instruction set that the machine does not have', async () => {
     const other = process.arch === 'x64' ? 'neon' : 'x86_64_v3';
-    await expect(cpu({ engine: 'native', instructionSet: other })).rejects.toMatchObject({
-      code: 'BACKEND_NOT_AVAILABLE',
-    });
+    for (const options of [{ instructionSet: other }, { engine: 'native', instructionSet: other }] as const) {
+      await expect(cpu(options)).rejects.toMatchObject({ code: 'BACKEND_NOT_AVAILABLE' });
+    }
   });
 
   it('takes worker and modules from a URL', async () => {

@@ -26,14 +26,10 @@ export async function compile(variant: WasmVariant, assets: string | URL | undef
   try {
     return await webAssembly.compile(await bytesOf(variant, assets));
   } catch (error) {
-    throw new BackendError(
-      'BACKEND_NOT_AVAILABLE',
-      `this JavaScript engine does not take the WebAssembly (${variant}): ${String(error)}`,
-      {
-        value: variant,
-        cause: error,
-      },
-    );
+    throw new BackendError('BACKEND_NOT_AVAILABLE', `the WebAssembly (${variant}) cannot be loaded: ${String(error)}`, {
+      value: variant,
+      cause: error,
+    });
   }
 }
 
