@@ -1,24 +1,36 @@
+import { doraAdapter } from '@lowrank/adapter-dora';
 import { loraAdapter } from '@lowrank/adapter-lora';
 import { cpu } from '@lowrank/backend-cpu';
-import { adapterConformance, adapterSummary } from '@lowrank/conformance';
+import { adapterConformance, adapterSummary, type AdapterReport } from '@lowrank/conformance';
 import { describe, it } from 'vitest';
 
 // Adapters know no backend, so that they work on these is tried here.
-adapterConformance(
-  { describe, it },
-  {
-    adapter: loraAdapter,
-    configs: {
-      'rank 8, alpha 16': { config: { alpha: 16 } },
-      'rank 6, rsLoRA, dropout': { config: { rank: 6, alpha: 12, useRslora: true, dropout: 0.25 } },
-      'rank 4, orthogonal': { config: { rank: 4, init: 'orthogonal' }, start: 'rounded' },
-    },
-    backends: {
-      'cpu, native': () => cpu({ engine: 'native', threads: 2 }),
-      'cpu, WebAssembly': () => cpu({ engine: 'wasm', threads: 2 }),
-      'cpu, WebAssembly without fused multiply-adds': () => cpu({ engine: 'wasm-baseline', threads: 1 }),
-      'cpu, WebAssembly without shared memory': () => cpu({ engine: 'wasm-unshared', threads: 1 }),
-    },
-    onReport: (report) => console.log(adapterSummary(report)),
+const runner = { describe, it };
+const backends = {
+  'cpu, native': () => cpu({ engine: 'native', threads: 2 }),
+  'cpu, WebAssembly': () => cpu({ engine: 'wasm', threads: 2 }),
+  'cpu, WebAssembly without fused multiply-adds': () => cpu({ engine: 'wasm-baseline', threads: 1 }),
+  'cpu, WebAssembly without shared memory': () => cpu({ engine: 'wasm-unshared', threads: 1 }),
+};
+const onReport = (report: AdapterReport): void => console.log(adapterSummary(report));
+
+adapterConformance(runner, {
+  adapter: loraAdapter,
+  configs: {
+    'rank 8, alpha 16': { config: { alpha: 16 } },
+    'rank 6, rsLoRA, dropout': { config: { rank: 6, alpha: 12, useRslora: true, dropout: 0.25 } },
+    'rank 4, orthogonal': { config: { rank: 4, init: 'orthogonal' }, start: 'rounded' },
   },
-);
+  backends,
+  onReport,
+});
+
+adapterConformance(runner, {
+  adapter: doraAdapter,
+  configs: {
+    'rank 8, alpha 16': { config: { alpha: 16 } },
+    'rank 6, rsLoRA, dropout': { config: { rank: 6, alpha: 12, useRslora: true, dropout: 0.25 } },
+  },
+  backends,
+  onReport,
+});

@@ -1,0 +1,51 @@
+import { ADAPTER_INTERFACE_VERSION, mul, startLowRank, sub, tensor, type Adapter } from '@lowrank/core';
+import { doraScale, parseDoraConfig, type DoraConfig } from './config.ts';
+import { change } from './delta.ts';
+import { mergeDora } from './merge.ts';
+import { directionNorms, projectThrough, weightNorms } from './norm.ts';
+import { peftFiles } from './peft-files.ts';
+
+/**
+ * y = b + g (W x + s B A x), g = m / ||W + s B A||, the norm over the input axis and a constant in backward. In training with
+ * dropout, as PEFT: y = W x + b + (g - 1) W x~ + g s B A x~, with one mask.
+ *
+ * The magnitude starts as the weight's norms, rounded to f32, and those same numbers are kept as a buffer: so g is exactly 1
+ * at the start.
+ */
+export const doraAdapter: Adapter<DoraConfig> = {
+  type: 'dora',
+  interfaceVersion: ADAPTER_INTERFACE_VERSION,
+  parseConfig: parseDoraConfig,
+
+  async setup(site, original, config, { backend, random }) {
+    const { inFeatures, outFeatures } = site;
+    const norms = await weightNorms(original, site);
+    const { a, b } = startLowRank(site, config, random);
+    return {
+      params: {
+        A: tensor(backend, a, [config.rank, inFeatures]),
+        B: tensor(backend, b, [outFeatures, config.rank]),
+        magnitude: tensor(backend, norms, [outFeatures]),
+      },
+      buffers: { weightNorm: tensor(backend, norms, [outFeatures]) },
+    };
+  },
+
+  delta(x, y0, base, { params, buffers }, config, context) {
+    const pair = { A: params['A']!, B: params['B']!, scale: doraScale(config) };
+    const weightNorm = buffers['weightNorm']!;
+    const norms = context.memo('norms', () =>
+      directionNorms(pair, mul(weightNorm, weightNorm), projectThrough(base, pair.A)),
+    );
+    const input = base.kind === 'embedding' || config.dropout === 0 ? x : context.dropout(x, config.dropout);
+    // Undropped, the base's product is known already.
+    const known = base.bias === undefined ? y0 : sub(y0, base.bias);
+    return change(input, input === x ? known : base.product(input), pair, params['magnitude']!, norms);
+  },
+
+  merge: mergeDora,
+  files: {
+    gguf: { unsupported: 'DoRA scales the whole weight, which a file of low-rank pairs has no form for' },
+    peft: peftFiles,
+  },
+};
