@@ -59,6 +59,9 @@ async function train(options: ReadyOptions): Promise<void> {
       options.resumeAdapterFile === undefined
         ? configured
         : await loadAdapterGguf(options.resumeAdapterFile, session.model, ggufAdapter);
+    if (options.resumeAdapterFile !== undefined) {
+      reporter.note(`${options.resumeAdapterFile} decides kind, rank, alpha and target modules`);
+    }
     const progress = trainProgress(reporter);
     const result = await fineTune({
       ...runSettings(options),
