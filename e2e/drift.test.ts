@@ -1,13 +1,21 @@
 /** The same 50 steps on the float64 reference and on the CPU engines, from the same seed with the same batches. */
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { dora } from '@lowrank/adapter-dora';
 import { lora } from '@lowrank/adapter-lora';
 import { cpu } from '@lowrank/backend-cpu';
 import { reference } from '@lowrank/conformance';
-import type { Backend, RunStore } from '@lowrank/core';
-import { fineTune, readJsonLines, resolveModel, tokenizeRecords, writeAdapterGguf } from '@lowrank/models';
+import type { Backend, ConfiguredAdapter, InjectedAdapter, RunStore } from '@lowrank/core';
+import {
+  fineTune,
+  readJsonLines,
+  resolveModel,
+  tokenizeRecords,
+  writeAdapterGguf,
+  writeMergedGguf,
+} from '@lowrank/models';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { openModel } from './support/open-model.ts';
+import { openModel, type OpenModel } from './support/open-model.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const steps = 50;
@@ -25,26 +33,48 @@ const backends = {
 
 type Name = keyof typeof backends;
 
+interface Subject {
+  readonly name: string;
+  readonly configured: ConfiguredAdapter;
+  /** Writes what was learned. */
+  readonly write: (path: string, names: OpenModel, adapter: InjectedAdapter) => Promise<number>;
+}
+
+const options = { rank: 8, alpha: 16, targetModules: 'all-linear', excludeModules: ['lm_head'] } as const;
+
+const subjects: readonly Subject[] = [
+  {
+    name: 'LoRA',
+    configured: lora(options),
+    write: (path, { model }, adapter) => writeAdapterGguf(path, model, adapter),
+  },
+  {
+    name: 'DoRA',
+    configured: dora(options),
+    write: (path, { file, model }, adapter) => writeMergedGguf(path, file, model, { adapter, type: 'f32' }),
+  },
+];
+
 interface Run {
   /** Of each step. */
   readonly losses: readonly number[];
-  /** The adapter's file. */
-  readonly adapter: Uint8Array;
+  /** The file of what was learned. */
+  readonly written: Uint8Array;
   /** Bytes that live after every second step, while nothing runs. */
   readonly liveBytes: readonly number[];
   readonly fused: boolean;
 }
 
-async function run(name: Name): Promise<Run> {
+async function run(subject: Subject, name: Name): Promise<Run> {
   const backend: Backend = await backends[name]();
   try {
-    return await trainOn(backend);
+    return await trainOn(backend, subject);
   } finally {
     await backend.dispose();
   }
 }
 
-async function trainOn(backend: Backend): Promise<Run> {
+async function trainOn(backend: Backend, { configured, write }: Subject): Promise<Run> {
   await using folder = await temporaryFolder();
   await using names = await openModel((await resolveModel('names')).path, backend);
   const { examples } = await tokenizeRecords(readJsonLines(data), { tokenizer: names.tokenizer });
@@ -52,7 +82,7 @@ async function trainOn(backend: Backend): Promise<Run> {
   const liveBytes: number[] = [];
   const { adapter } = await fineTune({
     model: names.model,
-    adapter: lora({ rank: 8, alpha: 16, targetModules: 'all-linear', excludeModules: ['lm_head'] }),
+    adapter: configured,
     examples,
     steps,
     batchSize: 2,
@@ -67,9 +97,9 @@ async function trainOn(backend: Backend): Promise<Run> {
     store: measuring(() => liveBytes.push(backend.memory().liveBytes)),
     saveEvery: 2,
   });
-  const path = folder.file('adapter.gguf');
-  await writeAdapterGguf(path, names.model, adapter);
-  return { losses, adapter: await readFile(path), liveBytes, fused: backend.supports.fusedMultiplyAdd };
+  const path = folder.file('learned.gguf');
+  await write(path, names, adapter);
+  return { losses, written: await readFile(path), liveBytes, fused: backend.supports.fusedMultiplyAdd };
 }
 
 /** A store that keeps nothing: the trainer turns to it when a step is done and the next has not begun. */
@@ -81,14 +111,14 @@ function measuring(measure: () => void): RunStore {
   };
 }
 
-const runs = {} as Record<Name, Run>;
 const engines = Object.keys(backends).filter((name) => name !== 'reference') as Name[];
 
-beforeAll(async () => {
-  for (const name of Object.keys(backends) as Name[]) runs[name] = await run(name);
-}, 300_000);
+describe.each(subjects)('50 steps of $name on the embedded model', (subject) => {
+  const runs = {} as Record<Name, Run>;
+  beforeAll(async () => {
+    for (const name of Object.keys(backends) as Name[]) runs[name] = await run(subject, name);
+  }, 300_000);
 
-describe('50 steps of LoRA on the embedded model', () => {
   it('learn something', () => {
     const { losses } = runs.reference;
     expect(losses).toHaveLength(steps);
@@ -103,10 +133,10 @@ describe('50 steps of LoRA on the embedded model', () => {
     expect(Math.max(...differences)).toBeLessThan(1e-4);
   });
 
-  it('engines that fuse multiply-adds write the same adapter, byte for byte', () => {
+  it('engines that fuse multiply-adds write the same file, byte for byte', () => {
     const fused = engines.filter((name) => runs[name].fused);
     expect(fused).toContain('native');
-    for (const name of fused) expect(Buffer.compare(runs[name].adapter, runs.native.adapter), name).toBe(0);
+    for (const name of fused) expect(Buffer.compare(runs[name].written, runs.native.written), name).toBe(0);
   });
 
   it.each(Object.keys(backends) as Name[])('%s: as many bytes live after 50 steps as after two', (name) => {
