@@ -1,4 +1,4 @@
-import { ADAPTER_INTERFACE_VERSION, mul, startLowRank, sub, tensor, type Adapter } from '@lowrank/core';
+import { ADAPTER_INTERFACE_VERSION, mul, scope, startLowRank, sub, tensor, type Adapter } from '@lowrank/core';
 import { doraScale, parseDoraConfig, type DoraConfig } from './config.ts';
 import { change } from './delta.ts';
 import { mergeDora } from './merge.ts';
@@ -35,7 +35,7 @@ export const doraAdapter: Adapter<DoraConfig> = {
     const pair = { A: params['A']!, B: params['B']!, scale: doraScale(config) };
     const weightNorm = buffers['weightNorm']!;
     const norms = context.memo('norms', () =>
-      directionNorms(pair, mul(weightNorm, weightNorm), projectThrough(base, pair.A)),
+      scope(() => directionNorms(pair, mul(weightNorm, weightNorm), projectThrough(base, pair.A))),
     );
     const input = base.kind === 'embedding' || config.dropout === 0 ? x : context.dropout(x, config.dropout);
     // Undropped, the base's product is known already.
