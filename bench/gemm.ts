@@ -56,9 +56,9 @@ const cases: readonly Product[] = [
   { name: '40 tokens q4_1', m: 40, n: 1536, k: 576, transposeB: true, format: 'q4_1' },
 ];
 
-const rounds = 5;
+const rounds = 11;
 /** How long one measurement lasts, about, in milliseconds. */
-const duration = 4;
+const duration = 6;
 
 export async function gemm(options: GemmOptions): Promise<void> {
   const chosen = cases.filter((product) => describe(product).includes(options.filter));
@@ -88,7 +88,8 @@ async function start(name: string, threads: number): Promise<CpuBackend | undefi
 async function measure(backend: CpuBackend, chosen: readonly Product[]): Promise<Figure[]> {
   const subject = `${backend.engine}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
   const runs = [
-    () => backend.multiplyAdds(2 * backend.threads, 20_000),
+    // As many chunks as a product has, so that a thread that is held up costs both alike.
+    () => backend.multiplyAdds(16 * backend.threads, 10_000),
     ...chosen.map((product) => prepare(backend, product)),
   ];
   const repeats = runs.map(() => 1);
@@ -144,7 +145,8 @@ function prepare(backend: CpuBackend, product: Product): () => number {
   } else {
     const { blockSize, bytesPerBlock } = blockFormats[format];
     // Any bytes without the exponent of infinity and NaN are blocks.
-    const bytes = Uint8Array.from({ length: (rows * columns * bytesPerBlock) / blockSize }, (_, i) => (i * 37) & 0x3b);
+    const bytes = new Uint8Array((rows * columns * bytesPerBlock) / blockSize);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 37) & 0x3b;
     const b = backend.uploadBlocks(bytes, format, [rows, columns]);
     multiply = () => backend.kernels.matmulQuantized!(a, b, { format, m, rows, columns, transposed: !transposeB });
   }
@@ -155,7 +157,9 @@ function prepare(backend: CpuBackend, product: Product): () => number {
 }
 
 function values(length: number): Float32Array {
-  return Float32Array.from({ length }, (_, i) => ((i * 7919) % 2003) / 1001 - 1);
+  const result = new Float32Array(length);
+  for (let i = 0; i < length; i++) result[i] = ((i * 7919) % 2003) / 1001 - 1;
+  return result;
 }
 
 /** Of a call repeated `repeats` times, enqueued back to back. */

@@ -30,7 +30,13 @@
 #define UNROLL 2
 #endif
 #define NR (2 * VL)
+/* Depth of a block, at most 256 (src/kernels/matmul.ts); with 192 a strip of B (24 KiB), two panels of A and a tile of C
+   fit the first-level cache of processors with AVX-512. */
+#if VL == 16
+#define KC 192
+#else
 #define KC 256
+#endif
 /* Columns that a thread packs and multiplies at a time, on every target. */
 #define STRIP 32
 
