@@ -1,45 +1,24 @@
 import {
   add,
   inference,
-  WrappedLayer,
+  WrappedLowRank,
   wrapLayer,
   type Embedding,
   type ForwardPass,
-  type InjectedAdapter,
   type Linear,
   type Tensor,
   type WrapOptions,
 } from '@lowrank/core';
-import { doraScale, parseDoraConfig, type DoraConfig, type DoraOptions } from './config.ts';
+import { parseDoraConfig, type DoraOptions } from './config.ts';
 import { doraAdapter } from './dora-adapter.ts';
 
 /** DoRA's options less those that choose modules. */
 export type DoraLayerOptions = Omit<DoraOptions, 'targetModules' | 'excludeModules'>;
 
 /** A layer with DoRA on it. */
-export class WrappedDora extends WrappedLayer {
-  readonly config: DoraConfig;
-
-  constructor(layer: Linear | Embedding, adapter: InjectedAdapter, config: DoraConfig) {
-    super(layer, adapter);
-    this.config = config;
-  }
-
-  get rank(): number {
-    return this.config.rank;
-  }
-
-  get alpha(): number {
-    return this.config.alpha;
-  }
-
-  /** What multiplies B A: alpha / rank, or alpha / sqrt(rank). */
-  get scale(): number {
-    return doraScale(this.config);
-  }
-
+export class WrappedDora extends WrappedLowRank {
   /** What DoRA adds to the layer's output, alone: x [..., in] to [..., out]. */
-  delta(x: Tensor, pass: ForwardPass = inference): Tensor {
+  override delta(x: Tensor, pass: ForwardPass = inference): Tensor {
     const { slot, layer } = this;
     const product = layer.product(x);
     const y0 = layer.bias === undefined ? product : add(product, layer.bias);

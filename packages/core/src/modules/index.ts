@@ -8,3 +8,4 @@ export { Linear, linear, type WeightSource } from './linear.ts';
 export { inference, Module, ModuleList, type ForwardPass, type Weight } from './module.ts';
 export { RmsNorm } from './rms-norm.ts';
 export { WrappedLayer, wrapLayer, type WrapOptions } from './wrap-layer.ts';
+export { WrappedLowRank } from './wrapped-low-rank.ts';
