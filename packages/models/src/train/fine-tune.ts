@@ -3,6 +3,7 @@ import {
   batchesOf,
   inject,
   learningRateSchedule,
+  stepsPerEpoch,
   Trainer,
   type BatchSource,
   type ConfiguredAdapter,
@@ -101,7 +102,7 @@ async function trainOn(adapter: InjectedAdapter, options: FineTuneOptions): Prom
   const settings = withDefaults(options);
   const { seed, batchSize, shuffle, gradientAccumulation } = settings;
   const data = batchSource(examples, { batchSize, seed, shuffle });
-  const steps = settings.steps ?? settings.epochs * Math.ceil(data.batchesPerEpoch / gradientAccumulation);
+  const steps = settings.steps ?? settings.epochs * stepsPerEpoch(data.batchesPerEpoch, gradientAccumulation);
   const { learningRate, weightDecay } = settings;
   const schedule = learningRateSchedule({ kind: settings.schedule, learningRate, steps, warmup: settings.warmup });
   const optimizer = new AdamW([{ params: adapter.parameters() }], { learningRate, weightDecay });
