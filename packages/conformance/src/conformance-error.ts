@@ -7,16 +7,40 @@ export type ConformanceErrorCode =
   /** The suite was called wrongly. */
   | 'CONFORMANCE_ARGUMENT';
 
+/** A result that is too far off, in numbers. */
+export interface Mismatch {
+  readonly kernel: string;
+  readonly case: string;
+  /** Which of the kernel's results. */
+  readonly output: string;
+  /** Of the element whose error is the largest share of its bound. */
+  readonly index: number;
+  /** Elements of the result. */
+  readonly length: number;
+  readonly expected: number;
+  readonly got: number;
+  /** The largest error allowed there. */
+  readonly bound: number;
+  /** How many elements are off. */
+  readonly wrong: number;
+  readonly nmse: number;
+  readonly maxAbsolute: number;
+  readonly maxUlp: number;
+}
+
 /** What the suite throws inside the runner's tests. */
 export class ConformanceError extends Error {
   override readonly name = 'ConformanceError';
   readonly code: ConformanceErrorCode;
   readonly value: unknown;
+  /** With CONFORMANCE_MISMATCH, where the lengths agree. */
+  readonly mismatch: Mismatch | undefined;
 
-  constructor(code: ConformanceErrorCode, message: string, value?: unknown) {
+  constructor(code: ConformanceErrorCode, message: string, value?: unknown, mismatch?: Mismatch) {
     super(message);
     this.code = code;
     this.value = value;
+    this.mismatch = mismatch;
   }
 }
 

@@ -5,10 +5,11 @@ import type { Runner } from '../runner.ts';
 import { byKernel } from './case.ts';
 import type { Case, GradientCase } from './case.ts';
 import { gradientCases, kernelCases } from './cases/index.ts';
+import { noErrors } from './compare.ts';
 import { determinismRules } from './determinism-rules.ts';
 import { manifestRules } from './manifest-rules.ts';
-import { emptyReport, record } from './report.ts';
-import type { Mode, Report } from './report.ts';
+import { emptyReport, record, totals } from './report.ts';
+import type { CaseResult, Mode, Outcome, Report } from './report.ts';
 import type { Rule } from './rules.ts';
 import { excuse, runCase } from './run-case.ts';
 import { runGradient } from './run-gradient.ts';
@@ -17,8 +18,12 @@ import { storageRules } from './storage-rules.ts';
 export interface BackendConformanceOptions {
   /** What to run. Default: both, and the rules of storage and manifest. */
   readonly modes?: readonly Mode[];
-  /** Called when the last test is done: print `summary(report)`. */
-  readonly onReport?: (report: Report) => void;
+  /** Kernels to run the cases of; the rules are then left out. Default: all, and the rules. */
+  readonly ops?: readonly string[];
+  /** Called after each case. */
+  readonly onCase?: (result: CaseResult) => void;
+  /** Called when the last test is done: print `summary(report)`, or keep it (`keepReport` of `@lowrank/conformance/node`). */
+  readonly onReport?: (report: Report) => unknown;
 }
 
 /**
@@ -33,24 +38,33 @@ export function backendConformance(
 ): Report {
   const report = emptyReport();
   const modes = options.modes ?? ['test', 'grad'];
+  const { ops } = options;
+  const chosen = <Row extends { readonly kernel: string }>(rows: readonly Row[]): readonly Row[] =>
+    ops === undefined ? rows : rows.filter(({ kernel }) => ops.includes(kernel));
+  const note = (result: CaseResult): void => {
+    record(report, result);
+    options.onCase?.(result);
+  };
   const shared = lazily(async () => ({ backend: await factory(), reference: await makeReference() }));
 
   runner.describe('backend conformance', () => {
-    runner.describe('rules', () => {
-      for (const rule of [...manifestRules, ...storageRules, ...determinismRules]) {
-        runner.it(rule.name, () => runRule(rule, factory, report));
-      }
-    });
+    if (ops === undefined) {
+      runner.describe('rules', () => {
+        for (const rule of [...manifestRules, ...storageRules, ...determinismRules]) {
+          runner.it(rule.name, () => runRule(rule, factory, note));
+        }
+      });
+    }
     if (modes.includes('test')) {
-      describeKernels(runner, 'against float64', allCases(), async (row: Case) => {
+      describeKernels(runner, 'against float64', chosen(allCases()), async (row: Case) => {
         const { backend, reference } = await shared.get();
-        await judge(report, 'test', backend, row, () => runCase(backend, reference, row));
+        await judge(note, 'test', backend, row, () => runCase(backend, reference, row));
       });
     }
     if (modes.includes('grad')) {
-      describeKernels(runner, 'against central differences', gradientCases(), async (row: GradientCase) => {
+      describeKernels(runner, 'against central differences', chosen(gradientCases()), async (row: GradientCase) => {
         const { backend, reference } = await shared.get();
-        await judge(report, 'grad', backend, row, () => runGradient(backend, reference, row));
+        await judge(note, 'grad', backend, row, () => runGradient(backend, reference, row));
       });
     }
     runner.it('leaves nothing behind', async () => {
@@ -60,9 +74,9 @@ export function backendConformance(
       const { liveBytes, liveStorages } = backend.memory();
       const clean = liveBytes === 0 && liveStorages === 0;
       await backend.dispose();
-      const failures = [...report.kernels.test.values(), ...report.kernels.grad.values()].some((row) => row.failed > 0);
-      options.onReport?.(report);
+      await options.onReport?.(report);
       // After a failed case its operands are still live: that failure is told there.
+      const failures = totals(report).failed > 0;
       demand(clean || failures, `${liveBytes} bytes in ${liveStorages} storages are live after all cases`);
     });
   });
@@ -75,21 +89,22 @@ function allCases(): readonly Case[] {
 }
 
 async function judge(
-  report: Report,
+  note: (result: CaseResult) => void,
   mode: Mode,
   backend: Backend,
-  row: Pick<Case, 'kernel' | 'inputs'> & { nonFinite?: true },
+  row: Pick<Case, 'kernel' | 'name' | 'inputs'> & { nonFinite?: true },
   run: () => ReturnType<typeof runCase>,
 ): Promise<void> {
+  const end = (outcome: Outcome): void => note({ mode, op: row.kernel, name: row.name, outcome });
   const reason = excuse(backend, row);
   if (reason !== undefined) {
-    record(report, mode, row.kernel, { skipped: reason });
+    end({ status: 'skipped', reason });
     return;
   }
   try {
-    record(report, mode, row.kernel, { passed: await run() });
+    end({ status: 'passed', errors: await run() });
   } catch (error) {
-    record(report, mode, row.kernel, { failed: true });
+    end({ status: 'failed', error });
     throw error;
   }
 }
@@ -110,19 +125,23 @@ function describeKernels<Row extends { readonly kernel: string; readonly name: s
   });
 }
 
-async function runRule(rule: Rule, factory: () => Promise<Backend>, report: Report): Promise<void> {
+async function runRule(
+  rule: Rule,
+  factory: () => Promise<Backend>,
+  note: (result: CaseResult) => void,
+): Promise<void> {
+  const end = (outcome: Outcome): void => note({ mode: 'rules', op: 'rules', name: rule.name, outcome });
   const backend = await factory();
   try {
     const reason = rule.excuse?.(backend);
     if (reason !== undefined) {
-      report.rules.skipped++;
-      report.reasons.set(reason, (report.reasons.get(reason) ?? 0) + 1);
+      end({ status: 'skipped', reason });
       return;
     }
     await rule.run(backend);
-    report.rules.passed++;
+    end({ status: 'passed', errors: noErrors });
   } catch (error) {
-    report.rules.failed++;
+    end({ status: 'failed', error });
     throw error;
   } finally {
     if (rule.disposes !== true) await backend.dispose();

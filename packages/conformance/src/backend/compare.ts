@@ -1,6 +1,7 @@
 /** How far a result is from the reference's, and whether that is too far. */
 import type { TypedArray } from '@lowrank/core';
 import { ConformanceError } from '../conformance-error.ts';
+import type { Mismatch } from '../conformance-error.ts';
 
 /** Errors of one result, over the elements that are finite in both and not left open. */
 export interface Errors {
@@ -69,13 +70,32 @@ export function compare(
   // Where all that is expected is 0, there is nothing to be relative to.
   const nmse = squares === 0 ? 0 : squaredErrors / squares;
   if (worst >= 0) {
-    const figures = `NMSE ${nmse.toExponential(2)}, max abs ${maxAbsolute.toExponential(2)}, max ULP ${maxUlp.toPrecision(3)}`;
-    const message =
-      `${title(subject)}: element ${worst} of ${expected.length} is ${got[worst]}, expected ${expected[worst]} ` +
-      `within ${tolerance[worst]!.toExponential(2)}; ${wrong} elements are off; ${figures}`;
-    throw new ConformanceError('CONFORMANCE_MISMATCH', message, got[worst]);
+    throw mismatch({
+      ...subject,
+      index: worst,
+      length: expected.length,
+      expected: expected[worst]!,
+      got: got[worst]!,
+      bound: tolerance[worst]!,
+      wrong,
+      nmse,
+      maxAbsolute,
+      maxUlp,
+    });
   }
   return { nmse, maxAbsolute, maxUlp, maxOverBound };
+}
+
+function mismatch(off: Mismatch): ConformanceError {
+  const figures = [
+    `NMSE ${off.nmse.toExponential(2)}`,
+    `max abs ${off.maxAbsolute.toExponential(2)}`,
+    `max ULP ${off.maxUlp.toPrecision(3)}`,
+  ];
+  const message =
+    `${title(off)}: element ${off.index} of ${off.length} is ${off.got}, expected ${off.expected} ` +
+    `within ${off.bound.toExponential(2)}; ${off.wrong} elements are off; ${figures.join(', ')}`;
+  return new ConformanceError('CONFORMANCE_MISMATCH', message, off.got, off);
 }
 
 function title({ kernel, case: name, output }: Subject): string {

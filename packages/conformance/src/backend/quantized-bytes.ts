@@ -1,6 +1,6 @@
 /** Random blocks of every format: any bit pattern is a block as long as its float16 scales are ordinary numbers. */
-import { blockFormats, encodeArray, isInlineBlockFormat } from '@lowrank/core';
-import type { BlockFormat } from '@lowrank/core';
+import { blockFormats, encodeArray, isFourBitFormat, isInlineBlockFormat, quantize4bit } from '@lowrank/core';
+import type { BlockFormat, FourBitFormat, FourBitOptions } from '@lowrank/core';
 import { uniform, words } from './inputs.ts';
 
 /** Where a block's float16 scales (and minima) stand, in bytes (ggml-common.h). */
@@ -17,9 +17,31 @@ const scaleOffsets: Partial<Record<BlockFormat, readonly number[]>> = {
   q6_k: [208],
 };
 
-/** Elements in a block; undefined for a format that core does not decode from its blocks alone. */
+/** A row's length is a multiple of this: 1 for nf4 and fp4, whose blocks do not mind rows. */
 export function blockSizeOf(format: BlockFormat): number | undefined {
+  if (isFourBitFormat(format)) return 1;
   return isInlineBlockFormat(format) ? blockFormats[format].blockSize : undefined;
+}
+
+/** Where the codes of nf4 and fp4 begin. */
+const codesAt = 16;
+
+/** [rows, columns] of nf4 or fp4: scales as a quantizer makes them, and any codes, also fp4's second zero, which none writes. */
+export function randomFourBit(
+  name: string,
+  rows: number,
+  columns: number,
+  options: FourBitOptions & { readonly format: FourBitFormat },
+): Uint8Array {
+  const n = rows * columns;
+  // Blocks of different size, so that scales are not all near 1.
+  const values = uniform(name, n).map((value, i) => value * (1 + (Math.floor(i / 32) % 7)));
+  const bytes = quantize4bit(values, [rows, columns], options).data;
+  bytes.set(
+    Uint8Array.from(words(`${name} codes`, Math.ceil(n / 2)), (word) => word >>> 24),
+    codesAt,
+  );
+  return bytes;
 }
 
 /** [rows, columns] of `format`; columns a multiple of its block size. */
@@ -27,6 +49,7 @@ export function randomBlocks(name: string, format: BlockFormat, rows: number, co
   if (format === 'f16' || format === 'bf16') {
     return encodeArray(uniform(name, rows * columns), [rows, columns], format).data as Uint8Array;
   }
+  if (isFourBitFormat(format)) return randomFourBit(name, rows, columns, { format });
   if (!isInlineBlockFormat(format)) throw new RangeError(`${format} has no self-contained blocks`);
   const { blockSize, bytesPerBlock } = blockFormats[format];
   const blocks = (rows * columns) / blockSize;

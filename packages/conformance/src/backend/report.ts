@@ -12,7 +12,17 @@ export interface KernelReport {
   errors: Errors;
 }
 
+/** `test`: every kernel against float64. `grad`: every backward kernel against central differences. */
 export type Mode = 'test' | 'grad';
+
+/** How one case ended. */
+export interface CaseResult {
+  readonly mode: Mode | 'rules';
+  /** The kernel; `'rules'` for a rule. */
+  readonly op: string;
+  readonly name: string;
+  readonly outcome: Outcome;
+}
 
 /** Filled while the tests run. */
 export interface Report {
@@ -33,28 +43,42 @@ export function emptyReport(): Report {
   };
 }
 
-export type Outcome = { passed: Errors } | { failed: true } | { skipped: string };
+export type Outcome =
+  | { readonly status: 'passed'; readonly errors: Errors }
+  | { readonly status: 'failed'; readonly error: unknown }
+  /** Excused by the manifest. */
+  | { readonly status: 'skipped'; readonly reason: string };
 
-export function record(report: Report, mode: Mode, kernel: string, outcome: Outcome): void {
-  const rows = report.kernels[mode];
+export function record(report: Report, { mode, op, outcome }: CaseResult): void {
+  if (mode === 'rules') {
+    report.rules[outcome.status]++;
+  } else {
+    const row = kernelRow(report.kernels[mode], op);
+    row[outcome.status]++;
+    if (outcome.status === 'passed') row.errors = worse(row.errors, outcome.errors);
+  }
+  if (outcome.status === 'skipped') {
+    report.reasons.set(outcome.reason, (report.reasons.get(outcome.reason) ?? 0) + 1);
+  }
+}
+
+function kernelRow(rows: Map<string, KernelReport>, kernel: string): KernelReport {
   const row = rows.get(kernel) ?? { passed: 0, failed: 0, skipped: 0, errors: noErrors };
   rows.set(kernel, row);
-  if ('passed' in outcome) {
-    row.passed++;
-    row.errors = worse(row.errors, outcome.passed);
-  } else if ('failed' in outcome) {
-    row.failed++;
-  } else {
-    row.skipped++;
-    report.reasons.set(outcome.skipped, (report.reasons.get(outcome.skipped) ?? 0) + 1);
-  }
+  return row;
+}
+
+/** Cases that passed, failed and were excused, over all modes and rules. */
+export function totals(report: Report): { passed: number; failed: number; skipped: number } {
+  const rows = [...report.kernels.test.values(), ...report.kernels.grad.values(), report.rules];
+  const total = (key: 'passed' | 'failed' | 'skipped'): number => rows.reduce((sum, row) => sum + row[key], 0);
+  return { passed: total('passed'), failed: total('failed'), skipped: total('skipped') };
 }
 
 /** One line: "cpu: 812 cases passed, 0 failed; 14 excused by the manifest (supports.nonFinite is false: 14)". */
 export function summary(report: Report): string {
-  const rows = [...report.kernels.test.values(), ...report.kernels.grad.values(), report.rules];
-  const total = (key: 'passed' | 'failed' | 'skipped'): number => rows.reduce((sum, row) => sum + row[key], 0);
+  const { passed, failed, skipped } = totals(report);
   const reasons = [...report.reasons].map(([reason, count]) => `${reason}: ${count}`).join('; ');
-  const excused = total('skipped') === 0 ? '' : `; ${total('skipped')} excused by the manifest (${reasons})`;
-  return `${report.backend}: ${total('passed')} cases passed, ${total('failed')} failed${excused}`;
+  const excused = skipped === 0 ? '' : `; ${skipped} excused by the manifest (${reasons})`;
+  return `${report.backend}: ${passed} cases passed, ${failed} failed${excused}`;
 }

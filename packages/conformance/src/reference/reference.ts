@@ -2,7 +2,7 @@
  * The float64 reference backend: what every other backend is judged by. Each kernel is its definition, in plain loops;
  * every call is checked strictly.
  */
-import { BACKEND_INTERFACE_VERSION, BackendError, blockFormats, rowLayout } from '@lowrank/core';
+import { BACKEND_INTERFACE_VERSION, BackendError, blockFormats, byteLengthOf, fourBitCodes } from '@lowrank/core';
 import type { Backend, BlockFormat, FusedKernels, Primitives } from '@lowrank/core';
 import { fused } from './fused.ts';
 import { Heap, maxStorageBytes, refuse } from './heap.ts';
@@ -15,10 +15,13 @@ export interface ReferenceOptions {
   readonly blockFormats?: readonly BlockFormat[];
 }
 
+/** All that core decodes. */
+const everyFormat = [...Object.keys(blockFormats), ...Object.keys(fourBitCodes)] as BlockFormat[];
+
 /** Makes a backend named 'reference' of precision 'f64'. Its kernels run at once; `read` and `sync` only look asynchronous. */
 export async function reference(options: ReferenceOptions = {}): Promise<Backend> {
   const heap = new Heap();
-  const formats = options.blockFormats ?? (options.fused === false ? [] : (Object.keys(blockFormats) as BlockFormat[]));
+  const formats = options.blockFormats ?? (options.fused === false ? [] : everyFormat);
   const backend: Backend = {
     name: 'reference',
     interfaceVersion: BACKEND_INTERFACE_VERSION,
@@ -65,7 +68,7 @@ export async function reference(options: ReferenceOptions = {}): Promise<Backend
         throw refuse('uploadBlocks', `${format} is not among this backend's formats (${formats.join(', ')})`, format);
       }
       const [rows, columns] = shape;
-      const expected = rows * rowLayout(format, shape).rowBytes;
+      const expected = byteLengthOf(format, shape, bytes);
       if (bytes.length !== expected) {
         throw refuse(
           'uploadBlocks',

@@ -1,9 +1,9 @@
-import type { BlockFormat, QuantizedMatmulSpec } from '@lowrank/core';
-import { decodeArray } from '@lowrank/core';
+import type { BlockFormat, FourBitBlockSize, FourBitFormat, QuantizedMatmulSpec } from '@lowrank/core';
+import { decodeArray, isFourBitFormat } from '@lowrank/core';
 import * as bounds from '../bounds.ts';
 import type { Case } from '../case.ts';
 import { integers, uniform } from '../inputs.ts';
-import { blockSizeOf, randomBlocks } from '../quantized-bytes.ts';
+import { blockSizeOf, randomBlocks, randomFourBit } from '../quantized-bytes.ts';
 
 /** m, rows, blocks in a row: one of each, primes, more than a tile. */
 const sizes: readonly [m: number, rows: number, blocks: number][] = [
@@ -14,6 +14,27 @@ const sizes: readonly [m: number, rows: number, blocks: number][] = [
   [67, 5, 1],
   [0, 3, 1],
   [3, 0, 1],
+];
+
+/**
+ * nf4 and fp4 in blocks that cross rows, of odd rows, with a short last one, of more than 256 scales, and of many in a row.
+ * m, rows, columns, block size, double quantization.
+ */
+const fourBitSizes: readonly [
+  m: number,
+  rows: number,
+  columns: number,
+  blockSize: FourBitBlockSize,
+  double: boolean,
+][] = [
+  [5, 67, 576, 128, true],
+  [3, 67, 576, 128, false],
+  [9, 13, 43, 64, true],
+  [7, 5, 33, 32, false],
+  [1, 1, 1, 256, false],
+  [1, 131, 101, 32, true],
+  [35, 17, 256, 256, true],
+  [2, 3, 517, 64, false],
 ];
 
 /** For every format that the manifest names. */
@@ -34,16 +55,33 @@ export function quantizedCases(formats: readonly BlockFormat[]): Case[] {
           [5, 1, 0],
         ] as const
       ).map(([rows, blocks, count]) => rowsCase(format, rows, blocks * step, count)),
+      ...(isFourBitFormat(format) ? fourBitCases(format) : []),
     ];
   });
 }
 
-function productCase(spec: QuantizedMatmulSpec): Case {
+function fourBitCases(format: FourBitFormat): Case[] {
+  return fourBitSizes.flatMap(([m, rows, columns, blockSize, doubleQuantization]) => {
+    const how = `blocks of ${blockSize}${doubleQuantization ? ', double' : ''}`;
+    const data = randomFourBit(`${format} ${rows} ${columns} ${how}`, rows, columns, {
+      format,
+      blockSize,
+      doubleQuantization,
+    });
+    return [
+      productCase({ format, m, rows, columns, transposed: false }, data, how),
+      productCase({ format, m, rows, columns, transposed: true }, data, how),
+      rowsCase(format, rows, columns, m, data, how),
+    ];
+  });
+}
+
+function productCase(spec: QuantizedMatmulSpec, bytes?: Uint8Array, how = ''): Case {
   const { format, m, rows, columns, transposed } = spec;
-  const name = `${format} [${rows}, ${columns}] with ${m}${transposed ? ', toward x' : ''}`;
+  const name = `${format} [${rows}, ${columns}] with ${m}${transposed ? ', toward x' : ''}${how && `, ${how}`}`;
   const shape = [rows, columns] as const;
   const x = uniform(`quantized x ${name}`, m * (transposed ? rows : columns));
-  const data = randomBlocks(`quantized w ${name}`, format, rows, columns);
+  const data = bytes ?? randomBlocks(`quantized w ${name}`, format, rows, columns);
   return {
     kernel: 'matmulQuantized',
     name,
@@ -57,9 +95,16 @@ function productCase(spec: QuantizedMatmulSpec): Case {
   };
 }
 
-function rowsCase(format: BlockFormat, rows: number, columns: number, count: number): Case {
-  const name = `${format}, ${count} of [${rows}, ${columns}]`;
-  const data = randomBlocks(`quantized table ${name}`, format, rows, columns);
+function rowsCase(
+  format: BlockFormat,
+  rows: number,
+  columns: number,
+  count: number,
+  bytes?: Uint8Array,
+  how = '',
+): Case {
+  const name = `${format}, ${count} of [${rows}, ${columns}]${how && `, ${how}`}`;
+  const data = bytes ?? randomBlocks(`quantized table ${name}`, format, rows, columns);
   return {
     kernel: 'gatherQuantized',
     name,
