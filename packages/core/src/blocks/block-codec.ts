@@ -2,7 +2,7 @@ import type { BlockFormat } from '../host/arrays.ts';
 
 /**
  * The formats whose blocks carry their own scales, so that one pointer to bytes is enough to decode them.
- * nf4 and fp4 keep their scales in arrays of their own and are described elsewhere.
+ * nf4 and fp4 keep their scales in arrays of their own (`four-bit-payload.ts`).
  */
 export type InlineBlockFormat = Exclude<BlockFormat, 'nf4' | 'fp4'>;
 

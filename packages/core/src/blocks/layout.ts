@@ -1,21 +1,22 @@
 import { CoreError } from '../errors/core-error.ts';
 import type { ArrayFormat, HostArray } from '../host/arrays.ts';
 import { blockFormats, isInlineBlockFormat } from './block-formats.ts';
+import { isFourBitFormat } from './four-bit-codes.ts';
+import { readFourBitHeader } from './four-bit-payload.ts';
 
 /** A shape seen as a matrix: the last axis is the row, all others are counted together. A scalar is one row of one. */
-export interface RowLayout {
+export interface MatrixLayout {
   readonly rows: number;
   readonly columns: number;
+}
+
+export interface RowLayout extends MatrixLayout {
   /** Bytes of one row as stored. */
   readonly rowBytes: number;
 }
 
-/**
- * How an array of this format and shape is stored, row by row.
- * Throws `CORE_SHAPE` for sizes that are no counts and for rows that are not whole blocks, `CORE_UNSUPPORTED` for formats
- * whose scales lie outside their blocks (nf4, fp4).
- */
-export function rowLayout(format: ArrayFormat, shape: readonly number[]): RowLayout {
+/** Throws `CORE_SHAPE` for sizes that are no counts. */
+export function matrixOf(shape: readonly number[]): MatrixLayout {
   let elements = 1;
   for (const size of shape) {
     elements *= size;
@@ -27,6 +28,16 @@ export function rowLayout(format: ArrayFormat, shape: readonly number[]): RowLay
   }
   const columns = shape.at(-1) ?? 1;
   const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
+  return { rows, columns };
+}
+
+/**
+ * How an array of this format and shape is stored, row by row.
+ * Throws `CORE_SHAPE` for sizes that are no counts and for rows that are not whole blocks, `CORE_UNSUPPORTED` for formats
+ * that are not stored row by row (nf4, fp4).
+ */
+export function rowLayout(format: ArrayFormat, shape: readonly number[]): RowLayout {
+  const { rows, columns } = matrixOf(shape);
   if (format === 'f32' || format === 'i32') return { rows, columns, rowBytes: columns * 4 };
   if (!isInlineBlockFormat(format)) {
     throw new CoreError('CORE_UNSUPPORTED', `Format ${format} is not stored as self-contained blocks in rows.`, {
@@ -44,16 +55,23 @@ export function rowLayout(format: ArrayFormat, shape: readonly number[]): RowLay
   return { rows, columns, rowBytes: (columns / blockSize) * bytesPerBlock };
 }
 
-/** Bytes that an array of this format and shape takes. Throws as {@link rowLayout}. */
-export function byteLengthOf(format: ArrayFormat, shape: readonly number[]): number {
+/**
+ * Bytes that an array of this format and shape takes. nf4 and fp4 say in a header how they are stored: give the array's bytes, or
+ * their beginning, along. Throws as {@link rowLayout}, and `CORE_FORMAT` for a header that is none.
+ */
+export function byteLengthOf(format: ArrayFormat, shape: readonly number[], header?: Uint8Array): number {
+  if (isFourBitFormat(format) && header !== undefined) {
+    const { rows, columns } = matrixOf(shape);
+    return readFourBitHeader(header, rows * columns).byteLength;
+  }
   const { rows, rowBytes } = rowLayout(format, shape);
   return rows * rowBytes;
 }
 
-/** Checks that an array's data is of the kind and length that its format and shape ask for; gives its layout. */
-export function checkHostArray(array: HostArray): RowLayout {
+/** Checks that an array's data is of the kind and length that its format and shape ask for; gives its sizes. */
+export function checkHostArray(array: HostArray): MatrixLayout {
   const { format, shape, data } = array;
-  const layout = rowLayout(format, shape);
+  const matrix = matrixOf(shape);
   const kindMatches =
     format === 'f32'
       ? data instanceof Float32Array || data instanceof Float64Array
@@ -67,7 +85,7 @@ export function checkHostArray(array: HostArray): RowLayout {
       { value: data },
     );
   }
-  const wanted = data instanceof Uint8Array ? layout.rows * layout.rowBytes : layout.rows * layout.columns;
+  const wanted = data instanceof Uint8Array ? byteLengthOf(format, shape, data) : matrix.rows * matrix.columns;
   if (data.length !== wanted) {
     const unit = data instanceof Uint8Array ? 'bytes' : 'elements';
     throw new CoreError(
@@ -78,5 +96,5 @@ export function checkHostArray(array: HostArray): RowLayout {
       },
     );
   }
-  return layout;
+  return matrix;
 }

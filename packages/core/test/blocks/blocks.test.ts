@@ -174,10 +174,10 @@ describe('decodeRows', () => {
     );
   });
 
-  test.each(['i32', 'nf4'] as const)('%s is refused', (format) => {
-    expect(() =>
-      decodeArray({ format, shape: [4], data: format === 'i32' ? new Int32Array(4) : new Uint8Array(2) }),
-    ).toThrow(expect.objectContaining({ code: 'CORE_UNSUPPORTED' }));
+  test('i32 is refused', () => {
+    expect(() => decodeArray({ format: 'i32', shape: [4], data: new Int32Array(4) })).toThrow(
+      expect.objectContaining({ code: 'CORE_UNSUPPORTED' }),
+    );
   });
 
   test('sizes that are no counts are refused', () => {
