@@ -1,0 +1,10 @@
+export { bytesSource, type ByteSource } from './byte-source.ts';
+export { type SafetensorsDtype } from './dtypes.ts';
+export { type RawTensor, type SafetensorsContents, type SafetensorsTensorInput } from './file-layout.ts';
+export { fileSource } from './file-source.ts';
+export { type SafetensorsTensorInfo } from './read-header.ts';
+export { openSafetensors, SafetensorsFile, type SafetensorsReader } from './safetensors-file.ts';
+export { SafetensorsError, type SafetensorsErrorCode } from './safetensors-error.ts';
+export { openSafetensorsModel, openShards, ShardedSafetensors } from './sharded-model.ts';
+export { encodeSafetensors, writeSafetensors } from './write-safetensors.ts';
+export { writeSafetensorsModel, type ShardOptions } from './write-sharded.ts';
