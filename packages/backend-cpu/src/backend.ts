@@ -34,6 +34,7 @@ export class CpuBackend implements Backend {
   /** What runs the kernels: `'native x86_64_v4'`, `'native neon'`, `'wasm relaxed'`, `'wasm baseline'`, `'wasm unshared'`. */
   readonly engine: string;
   readonly threads: number;
+  readonly device: string;
   readonly #engine: Engine;
   readonly #arena: Arena;
   readonly #command: Float64Array = new Float64Array(COMMAND_WORDS);
@@ -50,6 +51,7 @@ export class CpuBackend implements Backend {
     this.#arena = new Arena(engine);
     this.engine = engine.name;
     this.threads = engine.threads;
+    this.device = `${engine.name}, ${engine.threads} ${engine.threads === 1 ? 'thread' : 'threads'}`;
     this.supports = {
       precision: 'f32',
       blockFormats: blockFormatsOfKernels,

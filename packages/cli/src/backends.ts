@@ -1,20 +1,111 @@
 import type { Backend } from '@lowrank/core';
-import { cpu, type CpuOptions } from '@lowrank/backend-cpu';
+import { requireInterfaceVersion } from '@lowrank/core';
 import { CliError } from './cli-error.ts';
+import { importPlugin, isPath, PluginNotFound } from './plugins/import-plugin.ts';
 
-/** The backends that `--backend` knows. */
-export const backendNames = ['cpu', 'cpu:native', 'cpu:wasm', 'cpu:wasm-baseline', 'cpu:wasm-unshared'] as const;
+/** A backend of ours: its package, and what may follow its name after a colon. */
+export interface KnownBackend {
+  readonly name: string;
+  readonly package: string;
+  readonly export: string;
+  readonly engines: readonly string[];
+}
 
-/** @throws CliError CLI_BACKEND for a name that is not known; BackendError when it cannot run here. */
-export async function openBackend(
-  name: string,
-  threads: number | undefined,
-): Promise<Backend & { readonly engine?: string }> {
-  if (!(backendNames as readonly string[]).includes(name)) {
-    throw new CliError('CLI_BACKEND', `there is no backend '${name}'; there are ${backendNames.join(', ')}`, {
+export const knownBackends: readonly KnownBackend[] = [
+  {
+    name: 'cpu',
+    package: '@lowrank/backend-cpu',
+    export: 'cpu',
+    engines: ['native', 'wasm', 'wasm-baseline', 'wasm-unshared'],
+  },
+  { name: 'webgpu', package: '@lowrank/backend-webgpu', export: 'webgpu', engines: [] },
+  { name: 'tfjs', package: '@lowrank/backend-tfjs', export: 'tfjs', engines: ['node', 'wasm', 'cpu'] },
+];
+
+/** The names that `--backend` knows by itself: `cpu`, `cpu:native`, ... */
+export const backendNames: readonly string[] = knownBackends.flatMap(({ name, engines }) => [
+  // tfjs has no engine of its own choice.
+  ...(name === 'tfjs' ? [] : [name]),
+  ...engines.map((engine) => `${name}:${engine}`),
+]);
+
+/** What a backend's function is called with. */
+export interface BackendOptions {
+  readonly engine?: string;
+  readonly threads?: number;
+}
+
+/**
+ * Opens a backend by name: `cpu`, `tfjs:node`, a package (`my-backend`, `my-backend:engine`) or a file. A third party's
+ * module has an async function as its default export that takes `{ engine, threads }` and gives a `Backend`.
+ * @throws CliError CLI_BACKEND for one that is not there or is no backend; BackendError when it cannot run here.
+ */
+export async function openBackend(name: string, threads?: number): Promise<Backend> {
+  const { specifier, engine, known } = parseBackendName(name);
+  const open = await backendFunction(name, specifier, known);
+  const backend: unknown = await open({
+    ...(engine === undefined ? {} : { engine }),
+    ...(threads === undefined ? {} : { threads }),
+  });
+  if (!isBackend(backend)) {
+    throw new CliError('CLI_BACKEND', `what ${specifier} gives is no backend: it has no name, kernels or manifest`, {
       value: name,
     });
   }
-  const engine = name.split(':')[1] as CpuOptions['engine'];
-  return cpu({ ...(engine === undefined ? {} : { engine }), ...(threads === undefined ? {} : { threads }) });
+  requireInterfaceVersion(backend);
+  return backend;
+}
+
+interface BackendName {
+  readonly specifier: string;
+  readonly engine: string | undefined;
+  readonly known: KnownBackend | undefined;
+}
+
+/** @throws CliError CLI_BACKEND for an engine that one of ours does not have. */
+function parseBackendName(name: string): BackendName {
+  const at = isPath(name) ? -1 : name.indexOf(':');
+  const [base, engine] = at < 0 ? [name, undefined] : [name.slice(0, at), name.slice(at + 1)];
+  const known = knownBackends.find((backend) => backend.name === base);
+  if (known === undefined) return { specifier: base, engine, known };
+  if (!backendNames.includes(name)) {
+    const names = backendNames.filter((other) => other === base || other.startsWith(`${base}:`));
+    throw new CliError('CLI_BACKEND', `there is no backend '${name}'; there are ${names.join(', ')}`, { value: name });
+  }
+  return { specifier: known.package, engine, known };
+}
+
+async function backendFunction(
+  name: string,
+  specifier: string,
+  known: KnownBackend | undefined,
+): Promise<(options: BackendOptions) => Promise<unknown>> {
+  let module: Readonly<Record<string, unknown>>;
+  try {
+    module = await importPlugin(specifier);
+  } catch (error) {
+    if (!(error instanceof PluginNotFound)) throw error;
+    const advice = isPath(specifier)
+      ? ''
+      : known === undefined
+        ? `; install it (npm install ${specifier}), or take one of ${backendNames.join(', ')}`
+        : `; npm install ${specifier}`;
+    throw new CliError('CLI_BACKEND', `the backend '${name}' is not there: ${error.message}${advice}`, {
+      value: name,
+      cause: error,
+    });
+  }
+  const open = module[known?.export ?? 'default'];
+  if (typeof open !== 'function') {
+    throw new CliError(
+      'CLI_BACKEND',
+      `${specifier} has no default export that opens a backend: export default async (options) => backend`,
+      { value: name },
+    );
+  }
+  return open as (options: BackendOptions) => Promise<unknown>;
+}
+
+function isBackend(value: unknown): value is Backend {
+  return typeof value === 'object' && value !== null && ['name', 'kernels', 'supports'].every((key) => key in value);
 }

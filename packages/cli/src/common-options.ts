@@ -10,7 +10,12 @@ export function addModelOptions(command: Command): Command {
       'GGUF file, known model, or owner/repo/file.gguf on the Hugging Face hub',
       'smollm2-135m-instruct',
     )
-    .addOption(new Option('--backend <name>', `what computes: ${backendNames.join(', ')}`).default('cpu'))
+    .addOption(
+      new Option(
+        '--backend <name>',
+        `what computes: ${backendNames.join(', ')}, or a package or file of your own`,
+      ).default('cpu'),
+    )
     .option('--threads <n>', 'threads that compute (default: all)', wholeNumber(1));
 }
 

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addBackends } from './commands/backends.ts';
 import { addEval } from './commands/eval.ts';
 import { addGenerate } from './commands/generate.ts';
 import { addInspect } from './commands/inspect.ts';
@@ -14,7 +15,7 @@ export function makeProgram(): Command {
     .version(version)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
-  for (const add of [addTrain, addGenerate, addEval, addMerge, addInspect, addModels]) {
+  for (const add of [addTrain, addGenerate, addEval, addMerge, addInspect, addModels, addBackends]) {
     add(program).exitOverride();
   }
   return program;

@@ -27,7 +27,7 @@ export interface SessionOptions {
 export interface Session {
   readonly path: string;
   readonly file: GgufFile;
-  readonly backend: Backend & { readonly engine?: string };
+  readonly backend: Backend;
   readonly model: CausalLm;
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate | undefined;

@@ -25,7 +25,7 @@ describe('help', () => {
   it('names every command', async () => {
     const { code, stdout, stderr } = await lowrank('--help');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    for (const name of ['train', 'generate', 'eval', 'merge', 'inspect', 'models']) {
+    for (const name of ['train', 'generate', 'eval', 'merge', 'inspect', 'models', 'backends']) {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
   });
@@ -72,7 +72,7 @@ describe('wrong use ends with code 2, a word on stderr and nothing on stdout', (
     [
       'a backend that there is not',
       ['eval', ...model, `--data=${data}`, '--backend=gpu'],
-      /no backend 'gpu'.*CLI_BACKEND/,
+      /the backend 'gpu' is not there.*npm install gpu.*CLI_BACKEND/,
     ],
     [
       'an adapter that there is not',

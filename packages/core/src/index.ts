@@ -19,5 +19,5 @@ export * from './random/random-stream.ts';
 export { backward } from './tensor/backward.ts';
 export { readHost, writeHost } from './tensor/host-copy.ts';
 export { keep, noGrad, scope } from './tensor/scope.ts';
-export { fromStorage, tensor, Tensor } from './tensor/tensor.ts';
+export { fromStorage, requireInterfaceVersion, tensor, Tensor } from './tensor/tensor.ts';
 export * from './train/index.ts';

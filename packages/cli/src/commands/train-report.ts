@@ -23,7 +23,7 @@ export function tellStart(
   const { backend } = session;
   reporter.settle();
   reporter.line(
-    `model      ${session.path} on ${backend.name}${backend.engine === undefined ? '' : ` (${backend.engine})`}`,
+    `model      ${session.path} on ${backend.name}${backend.device === undefined ? '' : ` (${backend.device})`}`,
   );
   reporter.line(
     `adapter    ${options.adapter}, ${countText(trainable)} trainable of ${countText(total)} parameters (${((100 * trainable) / total).toFixed(2)} %)`,
@@ -34,7 +34,7 @@ export function tellStart(
   reporter.event('start', {
     model: session.path,
     backend: backend.name,
-    engine: backend.engine ?? null,
+    device: backend.device ?? null,
     adapter: options.adapter,
     trainableParameters: trainable,
     totalParameters: total,

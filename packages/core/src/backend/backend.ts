@@ -65,6 +65,8 @@ export interface MemoryUse {
 export interface Backend {
   /** `'cpu'`, `'webgpu'`, `'tfjs:wasm'`. */
   readonly name: string;
+  /** What it runs on, for people: `'native x86_64_v4, 2 threads'`, a GPU's name. */
+  readonly device?: string;
   readonly interfaceVersion: typeof BACKEND_INTERFACE_VERSION;
   readonly supports: Supports;
   readonly kernels: Primitives & Partial<FusedKernels>;
