@@ -38,7 +38,7 @@ export interface AdapterState {
   readonly params: Readonly<Record<string, Tensor>>;
   /** Saved, not trained. */
   readonly buffers: Readonly<Record<string, Tensor>>;
-  /** Replaces the layer's weight while the adapter is on (PiSSA's residual). */
+  /** Replaces the layer's weight while the adapter is on (PiSSA's residual, QLoRA's 4-bit blocks). */
   readonly base?: HostWeight;
 }
 
@@ -46,6 +46,8 @@ export interface AdapterState {
 export interface HostState {
   readonly params: Readonly<Record<string, HostArray>>;
   readonly buffers: Readonly<Record<string, HostArray>>;
+  /** For `merge`: the weight that `setup` put in the layer's place, where it did. Not saved: `setup` makes it again. */
+  readonly base?: HostWeight;
 }
 
 /** What `setup` gets. Random numbers are a function of the run's seed and the site's path alone. */

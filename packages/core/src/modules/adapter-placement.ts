@@ -2,6 +2,7 @@ import { AdapterError, type HostState } from '../adapter/adapter.ts';
 import { hostWeight, type HostWeight } from '../adapter/host-weight.ts';
 import { decodeArray } from '../blocks/index.ts';
 import { CoreError } from '../errors/core-error.ts';
+import type { HostArray } from '../host/arrays.ts';
 import { readAll } from './adapter-state.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
 import { isFrozen, type Adaptable } from './adaptable.ts';
@@ -42,7 +43,11 @@ export class AdapterPlacement {
         path: site.path,
       });
     }
-    const values: HostState = { params: await readAll(state.params), buffers: await readAll(state.buffers) };
+    const values: HostState = {
+      params: await readAll(state.params),
+      buffers: await readAll(state.buffers),
+      ...(state.base === undefined ? {} : { base: state.base }),
+    };
     const merged = await adapter.merge(originalOf(this.#mergeSource()), values, config, site);
     return hostWeight(merged.shape, await merged.values());
   }
@@ -111,7 +116,8 @@ export function originalOf(weight: Weight): HostWeight {
   const [rows, columns] = weight.shape;
   const shape = [rows, columns] as const;
   if (isFrozen(weight)) {
-    return { shape, format: weight.format, values: async () => decodeArray(await weight.host()) };
+    const array = (): Promise<HostArray> => weight.host();
+    return { shape, format: weight.format, values: async () => decodeArray(await array()), array };
   }
   return { shape, format: 'f32', values: async () => Float32Array.from(await weight.data()) };
 }

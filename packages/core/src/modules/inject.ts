@@ -6,9 +6,11 @@ import {
   type SetupContext,
   type Site,
 } from '../adapter/adapter.ts';
+import type { HostWeight } from '../adapter/host-weight.ts';
 import { selectTargets } from '../adapter/targets.ts';
 import type { Backend } from '../backend/backend.ts';
 import { CoreError } from '../errors/core-error.ts';
+import type { HostArray } from '../host/arrays.ts';
 import { RandomStream } from '../random/random-stream.ts';
 import { keep } from '../tensor/scope.ts';
 import { AdapterPlacement, originalOf } from './adapter-placement.ts';
@@ -77,15 +79,22 @@ async function place(
     setupContext(backend, site, adapter.type, seed, shared),
   );
   keepAll(state);
-  const slot = new AdapterSlot(name, site, configured, state, shared);
-  if (state.base === undefined) return new AdapterPlacement(layer, slot, undefined);
+  if (state.base === undefined) {
+    return new AdapterPlacement(layer, new AdapterSlot(name, site, configured, state, shared), undefined);
+  }
   try {
-    const base = new FrozenWeight(backend, { format: 'f32', shape: state.base.shape, data: await state.base.values() });
+    const base = new FrozenWeight(backend, await storedForm(state.base));
+    // From here on the base is where the backend has it, and there alone.
+    const slot = new AdapterSlot(name, site, configured, { ...state, base: originalOf(base) }, shared);
     return new AdapterPlacement(layer, slot, base);
   } catch (error) {
-    slot.dispose();
+    for (const tensor of [...Object.values(state.params), ...Object.values(state.buffers)]) tensor.dispose();
     throw error;
   }
+}
+
+async function storedForm({ shape, values, array }: HostWeight): Promise<HostArray> {
+  return array === undefined ? { format: 'f32', shape, data: await values() } : array();
 }
 
 /** @throws CoreError CORE_INTERFACE_VERSION for an adapter made for another interface. */
