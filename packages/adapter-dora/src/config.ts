@@ -8,7 +8,8 @@ export type DoraConfig = LowRankConfig;
 
 /**
  * Options and their defaults, LoRA's: `rank` 8, `alpha` 8 (PEFT's, whatever the rank), `dropout` 0, `useRslora` false, `init`
- * 'kaiming', `targetModules` ['q_proj', 'v_proj'], `excludeModules` [].
+ * 'kaiming', `targetModules` ['q_proj', 'v_proj'], `excludeModules` [], `rankPattern` and `alphaPattern` {},
+ * `layersToTransform` and `layersPattern` [] (all layers), `modulesToSave` [], `bias` 'none'.
  */
 export type DoraOptions = LowRankOptions;
 

@@ -1,4 +1,13 @@
-import { ADAPTER_INTERFACE_VERSION, mul, scope, startLowRank, sub, tensor, type Adapter } from '@lowrank/core';
+import {
+  ADAPTER_INTERFACE_VERSION,
+  lowRankAt,
+  mul,
+  scope,
+  startLowRank,
+  sub,
+  tensor,
+  type Adapter,
+} from '@lowrank/core';
 import { doraScale, parseDoraConfig, type DoraConfig } from './config.ts';
 import { change } from './delta.ts';
 import { mergeDora } from './merge.ts';
@@ -20,11 +29,12 @@ export const doraAdapter: Adapter<DoraConfig> = {
   async setup(site, original, config, { backend, random }) {
     const { inFeatures, outFeatures } = site;
     const norms = await weightNorms(original, site);
-    const { a, b } = startLowRank(site, config, random);
+    const { rank, ...here } = lowRankAt(config, site.path);
+    const { a, b } = startLowRank(site, { rank, ...here }, random);
     return {
       params: {
-        A: tensor(backend, a, [config.rank, inFeatures]),
-        B: tensor(backend, b, [outFeatures, config.rank]),
+        A: tensor(backend, a, [rank, inFeatures]),
+        B: tensor(backend, b, [outFeatures, rank]),
         magnitude: tensor(backend, norms, [outFeatures]),
       },
       buffers: { weightNorm: tensor(backend, norms, [outFeatures]) },
@@ -32,7 +42,7 @@ export const doraAdapter: Adapter<DoraConfig> = {
   },
 
   delta(x, y0, base, { params, buffers }, config, context) {
-    const pair = { A: params['A']!, B: params['B']!, scale: doraScale(config) };
+    const pair = { A: params['A']!, B: params['B']!, scale: doraScale(lowRankAt(config, base.path)) };
     const weightNorm = buffers['weightNorm']!;
     const norms = context.memo('norms', () =>
       scope(() => directionNorms(pair, mul(weightNorm, weightNorm), projectThrough(base, pair.A))),

@@ -1,4 +1,4 @@
-import type { ConfiguredAdapter } from '@lowrank/core';
+import { recommendedLowRank, type ConfiguredAdapter } from '@lowrank/core';
 import { buildDora } from './build.ts';
 import { parseDoraConfig, type DoraConfig, type DoraOptions } from './config.ts';
 import { doraDelta } from './delta.ts';
@@ -18,6 +18,8 @@ export interface Dora {
   readonly build: typeof buildDora;
   /** (g - 1) W x + g s B (A x) of plain tensors. */
   readonly delta: typeof doraDelta;
+  /** A rank and alpha to begin with: `dora({ ...dora.recommendedDefaults })`. */
+  readonly recommendedDefaults: { readonly rank: number; readonly alpha: number };
 }
 
 /** DoRA, weight-decomposed low-rank adaptation (Liu et al. 2024, arXiv 2402.09353). */
@@ -26,5 +28,5 @@ export const dora: Dora = /* @__PURE__ */ Object.assign(
     adapter: doraAdapter,
     config: parseDoraConfig(options),
   }),
-  { wrap: wrapDora, build: buildDora, delta: doraDelta },
+  { wrap: wrapDora, build: buildDora, delta: doraDelta, recommendedDefaults: recommendedLowRank },
 );

@@ -4,6 +4,7 @@ import {
   hostPair,
   hostValues,
   hostWeight,
+  lowRankAt,
   type HostState,
   type HostWeight,
   type Site,
@@ -24,7 +25,8 @@ export async function mergeDora(
   site: Site,
 ): Promise<HostWeight> {
   const { path, outFeatures, kind } = site;
-  const { rank } = config;
+  const here = lowRankAt(config, path);
+  const { rank } = here;
   const pair = hostPair('dora', state, rank, site);
   const magnitude = hostValues('dora', state.params['magnitude'], [outFeatures], `${path}.magnitude`);
   const norms = hostValues('dora', state.buffers['weightNorm'], [outFeatures], `${path}.weightNorm`);
@@ -32,7 +34,7 @@ export async function mergeDora(
 
   const weight = await original.values();
   const columns = original.shape[1];
-  const scale = doraScale(config);
+  const scale = doraScale(here);
   const squares = norms.map((norm) => norm * norm);
   eachRowOfChange(pair, rank, scale, site, (change, row) => {
     for (let column = 0; column < columns; column++) {

@@ -6,6 +6,7 @@ import {
   type Embedding,
   type ForwardPass,
   type Linear,
+  type ModelOption,
   type Tensor,
   type WrapOptions,
 } from '@lowrank/core';
@@ -13,7 +14,7 @@ import { parseDoraConfig, type DoraOptions } from './config.ts';
 import { doraAdapter } from './dora-adapter.ts';
 
 /** DoRA's options less those that choose modules. */
-export type DoraLayerOptions = Omit<DoraOptions, 'targetModules' | 'excludeModules'>;
+export type DoraLayerOptions = Omit<DoraOptions, ModelOption>;
 
 /** A layer with DoRA on it. */
 export class WrappedDora extends WrappedLowRank {

@@ -2,6 +2,8 @@ import {
   AdapterError,
   decodeArray,
   hostPair,
+  joinLowRankConfigs,
+  lowRankAt,
   transposedMatrix,
   type AdapterFiles,
   type HostArray,
@@ -18,14 +20,15 @@ import { parseLoraConfig, type LoraConfig } from './config.ts';
  */
 export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported: string }> = {
   toPair(state, config, site) {
-    const { a, b } = hostPair('lora', state, config.rank, site);
-    const factor = config.useRslora ? Math.sqrt(config.rank) : 1;
+    const { rank, alpha, useRslora } = lowRankAt(config, site.path);
+    const { a, b } = hostPair('lora', state, rank, site);
+    const factor = useRslora ? Math.sqrt(rank) : 1;
     return {
-      alpha: config.alpha,
-      a: turned(f32(new Float32Array(a), [config.rank, site.inFeatures]), site),
+      alpha,
+      a: turned(f32(new Float32Array(a), [rank, site.inFeatures]), site),
       b: f32(
         Float32Array.from(b, (value) => value * factor),
-        [site.outFeatures, config.rank],
+        [site.outFeatures, rank],
       ),
     };
   },
@@ -44,6 +47,8 @@ export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported:
       config,
     };
   },
+
+  joinConfigs: (bySite) => joinLowRankConfigs('lora', bySite),
 };
 
 /** An embedding's A transposed; a linear layer's as it is. */

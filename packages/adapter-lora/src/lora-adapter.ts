@@ -1,4 +1,4 @@
-import { ADAPTER_INTERFACE_VERSION, startLowRank, tensor, type Adapter } from '@lowrank/core';
+import { ADAPTER_INTERFACE_VERSION, lowRankAt, startLowRank, tensor, type Adapter } from '@lowrank/core';
 import { loraScale, parseLoraConfig, type LoraConfig } from './config.ts';
 import { loraDelta } from './delta.ts';
 import { ggufFiles } from './gguf-files.ts';
@@ -12,15 +12,16 @@ export const loraAdapter: Adapter<LoraConfig> = {
   parseConfig: parseLoraConfig,
 
   setup(site, _original, config, { backend, random }) {
-    const { a, b } = startLowRank(site, config, random);
-    const A = tensor(backend, a, [config.rank, site.inFeatures]);
-    const B = tensor(backend, b, [site.outFeatures, config.rank]);
+    const here = lowRankAt(config, site.path);
+    const { a, b } = startLowRank(site, here, random);
+    const A = tensor(backend, a, [here.rank, site.inFeatures]);
+    const B = tensor(backend, b, [site.outFeatures, here.rank]);
     return Promise.resolve({ params: { A, B }, buffers: {} });
   },
 
   delta(x, _y0, base, { params }, config, context) {
     const input = base.kind === 'embedding' || config.dropout === 0 ? x : context.dropout(x, config.dropout);
-    return loraDelta(input, { A: params['A']!, B: params['B']!, scale: loraScale(config) });
+    return loraDelta(input, { A: params['A']!, B: params['B']!, scale: loraScale(lowRankAt(config, base.path)) });
   },
 
   merge: mergeLora,

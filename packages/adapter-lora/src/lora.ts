@@ -1,4 +1,4 @@
-import type { ConfiguredAdapter } from '@lowrank/core';
+import { recommendedLowRank, type ConfiguredAdapter } from '@lowrank/core';
 import { buildLora } from './build.ts';
 import { parseLoraConfig, type LoraConfig, type LoraOptions } from './config.ts';
 import { loraDelta } from './delta.ts';
@@ -18,6 +18,8 @@ export interface Lora {
   readonly build: typeof buildLora;
   /** scale * B (A x) of plain tensors. */
   readonly delta: typeof loraDelta;
+  /** A rank and alpha to begin with: `lora({ ...lora.recommendedDefaults })`. */
+  readonly recommendedDefaults: { readonly rank: number; readonly alpha: number };
 }
 
 /** LoRA (Hu et al. 2021, arXiv 2106.09685) and rsLoRA (Kalajdzievski 2023, arXiv 2312.03732). */
@@ -26,5 +28,5 @@ export const lora: Lora = /* @__PURE__ */ Object.assign(
     adapter: loraAdapter,
     config: parseLoraConfig(options),
   }),
-  { wrap: wrapLora, build: buildLora, delta: loraDelta },
+  { wrap: wrapLora, build: buildLora, delta: loraDelta, recommendedDefaults: recommendedLowRank },
 );

@@ -1,4 +1,12 @@
-import { eachRowOfChange, hostPair, hostWeight, type HostState, type HostWeight, type Site } from '@lowrank/core';
+import {
+  eachRowOfChange,
+  hostPair,
+  hostWeight,
+  lowRankAt,
+  type HostState,
+  type HostWeight,
+  type Site,
+} from '@lowrank/core';
 import { loraScale, type LoraConfig } from './config.ts';
 
 /**
@@ -11,10 +19,11 @@ export async function mergeLora(
   config: LoraConfig,
   site: Site,
 ): Promise<HostWeight> {
-  const pair = hostPair('lora', state, config.rank, site);
+  const here = lowRankAt(config, site.path);
+  const pair = hostPair('lora', state, here.rank, site);
   const merged = (await original.values()).slice();
   const columns = original.shape[1];
-  eachRowOfChange(pair, config.rank, loraScale(config), site, (change, row) => {
+  eachRowOfChange(pair, here.rank, loraScale(here), site, (change, row) => {
     const start = row * columns;
     for (let i = 0; i < columns; i++) merged[start + i] = merged[start + i]! + change[i]!;
   });

@@ -5,6 +5,7 @@ import {
   type Embedding,
   type ForwardPass,
   type Linear,
+  type ModelOption,
   type Tensor,
   type WrapOptions,
 } from '@lowrank/core';
@@ -12,7 +13,7 @@ import { parseLoraConfig, type LoraOptions } from './config.ts';
 import { loraAdapter } from './lora-adapter.ts';
 
 /** LoRA's options less those that choose modules. */
-export type LoraLayerOptions = Omit<LoraOptions, 'targetModules' | 'excludeModules'>;
+export type LoraLayerOptions = Omit<LoraOptions, ModelOption>;
 
 /** A layer with LoRA on it. */
 export class WrappedLora extends WrappedLowRank {

@@ -93,9 +93,43 @@ describe('PEFT', () => {
       init_lora_weights: 'gaussian',
       target_modules: ['q_proj', 'v_proj'],
       exclude_modules: ['lm_head'],
+      rank_pattern: {},
+      alpha_pattern: {},
+      layers_to_transform: null,
+      layers_pattern: null,
+      modules_to_save: null,
       bias: 'none',
       fan_in_fan_out: false,
       inference_mode: true,
+    });
+  });
+
+  it('has patterns, layers, saved modules and biases both ways', () => {
+    const { config } = lora({
+      targetModules: ['q_proj', 'v_proj'],
+      rankPattern: { 'layers\\.1\\..*q_proj': 4 },
+      alphaPattern: { v_proj: 2.5 },
+      layersToTransform: [3, 1],
+      layersPattern: ['layers'],
+      modulesToSave: ['lm_head', 'norm'],
+      bias: 'lora_only',
+    });
+    const written = peft.toConfig(config);
+    expect(written).toMatchObject({
+      rank_pattern: { 'layers\\.1\\..*q_proj': 4 },
+      alpha_pattern: { v_proj: 2.5 },
+      layers_to_transform: [1, 3],
+      layers_pattern: ['layers'],
+      modules_to_save: ['lm_head', 'norm'],
+      bias: 'lora_only',
+    });
+    expect(peft.fromConfig(JSON.parse(JSON.stringify(written)) as Record<string, unknown>)).toEqual(config);
+  });
+
+  it('takes one layer and one name where PEFT writes them alone', () => {
+    expect(peft.fromConfig({ ...written, layers_to_transform: 2, layers_pattern: 'layers' })).toMatchObject({
+      layersToTransform: [2],
+      layersPattern: ['layers'],
     });
   });
 
@@ -154,13 +188,8 @@ describe('PEFT', () => {
 
   it.each([
     ['use_dora', true],
-    ['bias', 'all'],
     ['lora_bias', true],
     ['fan_in_fan_out', true],
-    ['modules_to_save', ['lm_head']],
-    ['rank_pattern', { q_proj: 4 }],
-    ['alpha_pattern', { q_proj: 4 }],
-    ['layers_to_transform', [0]],
     ['trainable_token_indices', [1]],
     ['init_lora_weights', 'pissa'],
     ['init_lora_weights', 'loftq'],

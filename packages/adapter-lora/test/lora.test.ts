@@ -103,6 +103,12 @@ describe('scale', () => {
       init: 'kaiming',
       targetModules: ['q_proj', 'v_proj'],
       excludeModules: [],
+      rankPattern: {},
+      alphaPattern: {},
+      layersToTransform: [],
+      layersPattern: [],
+      modulesToSave: [],
+      bias: 'none',
     });
     expect(lora({ rank: 64 }).config.alpha).toBe(8);
   });
@@ -188,7 +194,7 @@ describe('wrap and build', () => {
     });
     expect(() => lora({ alpha: Number.NaN })).toThrow('lora: alpha is NaN; give a finite number above 0');
     expect(() => lora({ rang: 8 } as object)).toThrow(
-      "lora: 'rang' is not an option; there are rank, alpha, dropout, useRslora, init, targetModules, excludeModules",
+      "lora: 'rang' is not an option; there are rank, alpha, dropout, useRslora, init, targetModules, excludeModules, rankPattern, alphaPattern, layersToTransform, layersPattern, modulesToSave, bias",
     );
   });
 });

@@ -87,6 +87,8 @@ export interface AdapterFiles<Config> {
         toPair(state: HostState, config: Config, site: Site): GgufPair;
         /** Parameters from a pair, and the configuration they go with. */
         fromPair(pair: GgufPair, site: Site): { state: HostState; config: Config };
+        /** One configuration out of those that `fromPair` gave, by site path, where they may differ (in rank, in alpha). */
+        joinConfigs?(bySite: ReadonlyMap<string, Config>): Config;
       };
   readonly peft:
     | { readonly unsupported: string }
@@ -94,6 +96,8 @@ export interface AdapterFiles<Config> {
         readonly peftType: string;
         /** Suffix of each parameter's key after the module's path: `{ A: 'lora_A.weight' }`. */
         tensorNames(site: Site): Readonly<Record<string, string>>;
+        /** The tensors as they are written, where they differ from the state's (PiSSA, whose base PEFT would change). */
+        toState?(state: HostState, config: Config, site: Site): HostState;
         toConfig(config: Config): Record<string, unknown>;
         fromConfig(config: Record<string, unknown>): Config;
       };
@@ -105,6 +109,14 @@ export interface AdapterConfig {
   readonly targetModules: readonly string[] | string;
   /** Left out even when targeted. */
   readonly excludeModules: readonly string[] | string;
+  /** Of the targets only those in these layers, by number (`model.layers.3` is 3); absent or empty: all. */
+  readonly layersToTransform?: readonly number[];
+  /** The list that layers are counted in, for models with several: `['layers']`. Absent or empty: any. */
+  readonly layersPattern?: readonly string[];
+  /** Modules trained whole beside the adapter, by name or end of name: `lm_head`, `embed_tokens`, a norm. Default none. */
+  readonly modulesToSave?: readonly string[];
+  /** Biases trained beside the adapter: `'lora_only'` means those of the layers that it sits on. Default `'none'`. */
+  readonly bias?: 'none' | 'all' | 'lora_only';
 }
 
 export interface Adapter<Config extends AdapterConfig = AdapterConfig> {

@@ -108,13 +108,70 @@ export function moduleNames(fallback: readonly string[], least: 0 | 1): ConfigFi
   };
 }
 
-function readPattern(pattern: string, least: 0 | 1, refuse: Refuse): string {
-  if (pattern === '' && least === 1) refuse('a list of module names, or a regular expression that is not empty');
+/** A list of names that may be empty; one name stands for a list of one. They may be regular expressions, if valid. */
+export function nameList(): ConfigField<readonly string[]> {
+  return {
+    fallback: [],
+    read: (value, refuse) => {
+      const names = typeof value === 'string' ? [value] : value;
+      if (!Array.isArray(names)) return refuse('a list of names');
+      names.forEach((name, i) => {
+        if (typeof name !== 'string' || name === '' || !isPattern(name)) {
+          refuse('names that are not empty, and valid as regular expressions', `[${i}]`);
+        }
+      });
+      return [...(names as string[])];
+    },
+  };
+}
+
+/** Numbers of layers, each once and in order; one number stands for a list of one. */
+export function layerNumbers(): ConfigField<readonly number[]> {
+  return {
+    fallback: [],
+    read: (value, refuse) => {
+      const numbers = typeof value === 'number' ? [value] : value;
+      if (!Array.isArray(numbers)) return refuse('a list of layer numbers');
+      numbers.forEach((number, i) => {
+        if (!Number.isSafeInteger(number) || number < 0) refuse('whole numbers of 0 or more', `[${i}]`);
+      });
+      return [...new Set(numbers as number[])].toSorted((a, b) => a - b);
+    },
+  };
+}
+
+/**
+ * Values for some modules, by name: see `patternValue`.
+ * @param each checks one value.
+ */
+export function patternTable(each: ConfigField<number>): ConfigField<Readonly<Record<string, number>>> {
+  return {
+    fallback: {},
+    read: (value, refuse) => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        return refuse('an object of module names and numbers');
+      }
+      for (const [name, one] of Object.entries(value)) {
+        if (name === '' || !isPattern(name)) refuse('names that are valid regular expressions', `[${show(name)}]`);
+        each.read(one, (accepted) => refuse(accepted, `[${show(name)}]`));
+      }
+      return { ...(value as Record<string, number>) };
+    },
+  };
+}
+
+function isPattern(pattern: string): boolean {
   try {
     void new RegExp(pattern);
+    return true;
   } catch {
-    refuse('a list of module names, or a valid regular expression as a string');
+    return false;
   }
+}
+
+function readPattern(pattern: string, least: 0 | 1, refuse: Refuse): string {
+  if (pattern === '' && least === 1) refuse('a list of module names, or a regular expression that is not empty');
+  if (!isPattern(pattern)) refuse('a list of module names, or a valid regular expression as a string');
   return pattern;
 }
 

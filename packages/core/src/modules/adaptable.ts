@@ -2,7 +2,7 @@ import type { FrozenLayer, Site } from '../adapter/adapter.ts';
 import { add } from '../ops/binary.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
-import { FrozenWeight } from './frozen-weight.ts';
+import { isFrozen } from './frozen-weight.ts';
 import { Module, type ForwardPass, type Weight } from './module.ts';
 
 /** A layer with one weight that adapters can sit on. */
@@ -31,6 +31,10 @@ export abstract class Adaptable extends Module {
     const before = this.#weight;
     this.#weight = weight;
     return before;
+  }
+
+  override replace(name: string, weight: Weight): Weight {
+    return name === 'weight' ? this.replaceWeight(weight) : super.replace(name, weight);
   }
 
   get slots(): readonly AdapterSlot[] {
@@ -72,9 +76,4 @@ export abstract class Adaptable extends Module {
     yield ['weight', this.#weight];
     if (this.bias !== undefined) yield ['bias', this.bias];
   }
-}
-
-/** Whether a weight is a frozen one. */
-export function isFrozen(weight: Weight): weight is FrozenWeight {
-  return weight instanceof FrozenWeight;
 }

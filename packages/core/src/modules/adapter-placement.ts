@@ -5,9 +5,10 @@ import { CoreError } from '../errors/core-error.ts';
 import type { HostArray } from '../host/arrays.ts';
 import { readAll } from './adapter-state.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
-import { isFrozen, type Adaptable } from './adaptable.ts';
-import { FrozenWeight } from './frozen-weight.ts';
+import type { Adaptable } from './adaptable.ts';
+import { FrozenWeight, isFrozen } from './frozen-weight.ts';
 import type { Weight } from './module.ts';
+import { requireFree, setOwner } from './weight-owner.ts';
 
 /**
  * One adapter on one layer, and the weights that took turns there: `before` the adapter came, its own `base` while it is
@@ -26,12 +27,35 @@ export class AdapterPlacement {
     this.slot = slot;
     this.#before = layer.weight;
     this.#base = base ?? layer.weight;
+    if (base === undefined) return;
+    setOwner(base, slot.name);
+  }
+
+  /** Whether the adapter brings a base of its own. */
+  get replacesBase(): boolean {
+    return this.#base !== this.#before;
   }
 
   /** Brings the adapter into effect. */
   attach(): void {
-    this.layer.replaceWeight(this.#base);
+    if (this.replacesBase) this.layer.replaceWeight(this.#base);
     this.layer.attach(this.slot);
+  }
+
+  /** Throws unless the adapter can be switched on or off without disturbing another that replaced the weight after it. */
+  assertSwitchable(active: boolean): void {
+    const { slot, layer } = this;
+    if (!this.replacesBase || active === slot.active) return;
+    if (!active) return this.assertUppermost('setActive');
+    requireFree(layer.weight, `the weight of ${slot.site.path}`, slot.name);
+    this.#assertOriginal('setActive');
+  }
+
+  /** Adds the delta or not; a base that the adapter brought goes with it. */
+  setActive(active: boolean): void {
+    const { slot, layer } = this;
+    if (this.replacesBase && active !== slot.active) layer.replaceWeight(active ? this.#base : this.#before);
+    slot.active = active;
   }
 
   /** What base and adapter make together. */
@@ -71,7 +95,7 @@ export class AdapterPlacement {
   /** Throws unless this adapter's weight is the uppermost. */
   assertUppermost(action: string): void {
     const mine = this.#merged?.weight ?? this.#base;
-    const covers = this.#merged !== undefined || this.#base !== this.#before;
+    const covers = this.#merged !== undefined || (this.replacesBase && this.slot.active);
     if (covers && this.layer.weight !== mine) {
       throw new CoreError(
         'CORE_ARGUMENT',
@@ -95,7 +119,7 @@ export class AdapterPlacement {
   eject(): void {
     this.unmerge();
     this.layer.detach(this.slot);
-    if (this.#base !== this.#before) {
+    if (this.replacesBase) {
       if (this.layer.weight === this.#base) this.layer.replaceWeight(this.#before);
       this.#base.dispose();
     }
@@ -104,10 +128,22 @@ export class AdapterPlacement {
 
   /** An adapter with a base of its own changes the weight from before it; the others, what is there now. */
   #mergeSource(): Weight {
-    if (this.#merged !== undefined) return this.#base === this.#before ? this.#merged.under : this.#before;
-    if (this.#base === this.#before) return this.layer.weight;
-    this.assertUppermost('merge');
+    if (this.#merged !== undefined) return this.replacesBase ? this.#before : this.#merged.under;
+    if (!this.replacesBase) return this.layer.weight;
+    if (this.slot.active) this.assertUppermost('merge');
+    else this.#assertOriginal('merge');
     return this.#before;
+  }
+
+  /** Throws unless the weight from before the adapter is in its place. */
+  #assertOriginal(action: string): void {
+    const { slot, layer } = this;
+    if (layer.weight === this.#before) return;
+    throw new CoreError(
+      'CORE_ARGUMENT',
+      `${action}: another adapter changed the weight of ${slot.site.path}, which '${slot.name}' replaces; unmerge or deactivate that one first`,
+      { value: slot.name },
+    );
   }
 }
 

@@ -3,7 +3,6 @@ import { CoreError } from '../errors/core-error.ts';
 import type { HostArray } from '../host/arrays.ts';
 import { checkFits, readHost } from '../tensor/host-copy.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { AdapterSlot } from './adapter-slot.ts';
 
 /** Tensors in host memory, in the backend's precision. */
 export async function readAll(tensors: Readonly<Record<string, Tensor>>): Promise<Record<string, HostArray>> {
@@ -12,27 +11,35 @@ export async function readAll(tensors: Readonly<Record<string, Tensor>>): Promis
   return arrays;
 }
 
-/**
- * Pairs a slot's tensors with the values for them.
- * @throws CoreError CORE_STATE naming the tensor that is missing, too many or of another shape.
- */
-export function matchState(slot: AdapterSlot, state: HostState): [Tensor, HostArray][] {
-  return [...matchPart(slot, 'params', state), ...matchPart(slot, 'buffers', state)];
+/** An adapter's tensors at one module's path. */
+export interface TensorsAt {
+  readonly params: Readonly<Record<string, Tensor>>;
+  readonly buffers: Readonly<Record<string, Tensor>>;
 }
 
-function matchPart(slot: AdapterSlot, part: 'params' | 'buffers', state: HostState): [Tensor, HostArray][] {
-  const [mine, theirs] = [slot.state[part], state[part]];
+/**
+ * Pairs the tensors at a path with the values for them.
+ * @throws CoreError CORE_STATE naming the tensor that is missing, too many or of another shape.
+ */
+export function matchState(path: string, mine: TensorsAt, type: string, state: HostState): [Tensor, HostArray][] {
+  return [...matchPart(path, mine.params, state.params, type), ...matchPart(path, mine.buffers, state.buffers, type)];
+}
+
+function matchPart(
+  path: string,
+  mine: TensorsAt['params'],
+  theirs: HostState['params'],
+  type: string,
+): [Tensor, HostArray][] {
   const stray = Object.keys(theirs).find((name) => !Object.hasOwn(mine, name));
   if (stray !== undefined) {
-    throw new CoreError(
-      'CORE_STATE',
-      `the adapter has a tensor ${slot.site.path}.${stray} that '${slot.configured.adapter.type}' does not know`,
-      { value: stray },
-    );
+    throw new CoreError('CORE_STATE', `the adapter has a tensor ${path}.${stray} that '${type}' does not know`, {
+      value: stray,
+    });
   }
   return Object.entries(mine).map(([name, target]) => {
     const source = theirs[name];
-    const full = `${slot.site.path}.${name}`;
+    const full = `${path}.${name}`;
     if (source === undefined) {
       throw new CoreError('CORE_STATE', `the adapter lacks the tensor ${full}`, { value: full });
     }

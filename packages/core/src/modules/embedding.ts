@@ -1,6 +1,7 @@
 import type { Tensor } from '../tensor/tensor.ts';
 import { gather } from '../ops/gather.ts';
-import { Adaptable, isFrozen } from './adaptable.ts';
+import { Adaptable } from './adaptable.ts';
+import { isFrozen } from './frozen-weight.ts';
 import { inference, type ForwardPass } from './module.ts';
 
 /** Rows of a table [vocabulary, dimension] at token ids. */

@@ -8,6 +8,7 @@ import { flattenRows, reshape } from '../ops/reshape.ts';
 import { result } from '../tensor/record.ts';
 import { keep } from '../tensor/scope.ts';
 import { shapeText } from '../tensor/shape.ts';
+import type { Weight } from './module.ts';
 import { requireInterfaceVersion, tensor, type Tensor } from '../tensor/tensor.ts';
 
 /**
@@ -80,6 +81,11 @@ export class FrozenWeight {
     }
     return this;
   }
+}
+
+/** Whether a weight is a frozen one. */
+export function isFrozen(weight: Weight): weight is FrozenWeight {
+  return weight instanceof FrozenWeight;
 }
 
 type Matrix = readonly [number, number];

@@ -7,5 +7,6 @@ export { InjectedAdapter } from './injected-adapter.ts';
 export { Linear, linear, type WeightSource } from './linear.ts';
 export { inference, Module, ModuleList, type ForwardPass, type Weight } from './module.ts';
 export { RmsNorm } from './rms-norm.ts';
+export { TrainedCopy } from './trained-copy.ts';
 export { WrappedLayer, wrapLayer, type WrapOptions } from './wrap-layer.ts';
 export { WrappedLowRank } from './wrapped-low-rank.ts';

@@ -19,6 +19,8 @@ import { Adaptable } from './adaptable.ts';
 import { FrozenWeight } from './frozen-weight.ts';
 import { InjectedAdapter } from './injected-adapter.ts';
 import type { Module } from './module.ts';
+import { copiesToTrain } from './trained-copy.ts';
+import { requireFree } from './weight-owner.ts';
 
 export interface InjectOptions {
   /** The adapter's name on this model; needed only where there are several. */
@@ -28,8 +30,9 @@ export interface InjectOptions {
 }
 
 /**
- * Puts an adapter on every target module of a model.
- * @throws CoreError CORE_NO_TARGET when nothing matches; AdapterError when the adapter refuses a site. The model is
+ * Puts an adapter on every target module of a model, and trained copies in place of what it trains beside.
+ * @throws CoreError CORE_NO_TARGET when nothing matches, CORE_ARGUMENT for a name that is taken, and where another adapter that is
+ * on has replaced a weight that this one replaces; AdapterError when the adapter refuses a site. The model is
  * unchanged then.
  */
 export async function inject(
@@ -49,16 +52,20 @@ export async function inject(
   }
   const shared = new Map<string, unknown>();
   const placements: AdapterPlacement[] = [];
+  const targets = selectTargets(layers, configured.config);
+  const copies = await copiesToTrain(model, configured.config, targets, name);
   try {
-    for (const { layer, ...site } of selectTargets(layers, configured.config)) {
+    for (const { layer, ...site } of targets) {
       placements.push(await place(layer, site, name, configured, seed, shared));
     }
   } catch (error) {
     for (const placement of placements) placement.eject();
+    for (const copy of copies) copy.dispose();
     throw error;
   }
   for (const placement of placements) placement.attach();
-  return new InjectedAdapter(name, configured, placements);
+  for (const copy of copies) copy.activate();
+  return new InjectedAdapter(name, configured, placements, copies);
 }
 
 /** Sets the adapter up at one layer, without effect yet. */
@@ -83,6 +90,7 @@ async function place(
     return new AdapterPlacement(layer, new AdapterSlot(name, site, configured, state, shared), undefined);
   }
   try {
+    requireFree(layer.weight, `the weight of ${site.path}`, name);
     const base = new FrozenWeight(backend, await storedForm(state.base));
     // From here on the base is where the backend has it, and there alone.
     const slot = new AdapterSlot(name, site, configured, { ...state, base: originalOf(base) }, shared);

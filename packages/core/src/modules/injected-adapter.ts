@@ -6,20 +6,24 @@ import { writeHost } from '../tensor/host-copy.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { AdapterPlacement } from './adapter-placement.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
-import { matchState, readAll } from './adapter-state.ts';
+import { matchState, readAll, type TensorsAt } from './adapter-state.ts';
 import type { FrozenWeight } from './frozen-weight.ts';
+import type { TrainedCopy } from './trained-copy.ts';
 
 /** An adapter on a model: its parameters, and the way off again. */
 export class InjectedAdapter {
   readonly name: string;
   readonly configured: ConfiguredAdapter;
   readonly #placements: AdapterPlacement[];
+  readonly #copies: TrainedCopy[];
   #merged = false;
+  #active = true;
 
-  constructor(name: string, configured: ConfiguredAdapter, placements: AdapterPlacement[]) {
+  constructor(name: string, configured: ConfiguredAdapter, placements: AdapterPlacement[], copies: TrainedCopy[] = []) {
     this.name = name;
     this.configured = configured;
     this.#placements = placements;
+    this.#copies = copies;
   }
 
   /** Where it sits. */
@@ -32,61 +36,92 @@ export class InjectedAdapter {
     return this.#placements.map(({ slot }) => slot);
   }
 
+  /** The model's weights that it trains copies of: modules to save, biases. */
+  get copies(): readonly TrainedCopy[] {
+    return this.#copies;
+  }
+
   get merged(): boolean {
     return this.#merged;
   }
 
-  /** Every trained tensor, as `<path>.<name>`. */
-  parameters(): Map<string, Tensor> {
-    return new Map(
-      this.slots.flatMap(({ site, state }) =>
-        Object.entries(state.params).map(([name, param]) => [`${site.path}.${name}`, param]),
-      ),
-    );
+  /** Whether it has an effect, live. */
+  get active(): boolean {
+    return this.#active && !this.#merged;
   }
 
-  /** Adds its delta or not. The tensors stay. */
+  /** Every trained tensor, as `<path>.<name>`: those of its sites, then the copies. */
+  parameters(): Map<string, Tensor> {
+    const all = new Map<string, Tensor>();
+    for (const [path, { params }] of this.#tensors()) {
+      for (const [name, param] of Object.entries(params)) all.set(`${path}.${name}`, param);
+    }
+    return all;
+  }
+
+  /**
+   * Has its effect or not: adds its delta, and puts its copies and its base, where it brings one, in the place of the model's.
+   * Off, the model is as it was, bit for bit; the tensors stay.
+   * @throws CoreError CORE_ARGUMENT while it is merged, and where another adapter that is on has replaced a weight that this
+   * one replaces; nothing is changed then.
+   */
   setActive(active: boolean): void {
     if (this.#merged) {
       throw new CoreError('CORE_ARGUMENT', `setActive: '${this.name}' is merged into the weights; unmerge() it first`, {
         value: active,
       });
     }
-    for (const slot of this.slots) slot.active = active;
+    for (const placement of this.#placements) placement.assertSwitchable(active);
+    if (active) for (const copy of this.#copies) copy.requireFree();
+    for (const placement of this.#placements) placement.setActive(active);
+    for (const copy of this.#copies) {
+      if (active) copy.activate();
+      else copy.deactivate();
+    }
+    this.#active = active;
   }
 
-  /** Its tensors in host memory, by site path. */
+  /** Its tensors in host memory, by module path; a copy is the param `weight` or `bias` of its module. */
   async hostStates(): Promise<Map<string, HostState>> {
     const states = new Map<string, HostState>();
-    for (const { site, state } of this.slots) {
-      states.set(site.path, { params: await readAll(state.params), buffers: await readAll(state.buffers) });
+    for (const [path, { params, buffers }] of this.#tensors()) {
+      states.set(path, { params: await readAll(params), buffers: await readAll(buffers) });
     }
     return states;
   }
 
+  /** All its tensors, by module path. */
+  #tensors(): Map<string, TensorsAt> {
+    const all = new Map<string, TensorsAt>(this.slots.map(({ site, state }) => [site.path, state]));
+    for (const { path, name, tensor } of this.#copies) {
+      const { params, buffers } = all.get(path) ?? { params: {}, buffers: {} };
+      all.set(path, { params: { ...params, [name]: tensor }, buffers });
+    }
+    return all;
+  }
+
   /**
-   * Replaces its tensors' values; the sites and shapes must be the same.
+   * Replaces its tensors' values; the modules and shapes must be the same.
    * @throws CoreError CORE_STATE naming the tensor that is missing, too many or of another shape; nothing is changed then.
    */
   load(states: ReadonlyMap<string, HostState>): void {
-    const { slots } = this;
+    const all = this.#tensors();
     for (const path of states.keys()) {
-      if (!slots.some(({ site }) => site.path === path)) {
+      if (!all.has(path)) {
         throw new CoreError(
           'CORE_STATE',
-          `the adapter has tensors for ${path}, which is not among its target modules here`,
+          `the adapter has tensors for ${path}, which is not among its target modules (or modules to save) here`,
           { value: path },
         );
       }
     }
     const writes: [Tensor, HostArray][] = [];
-    for (const slot of slots) {
-      const { path } = slot.site;
+    for (const [path, tensors] of all) {
       const state = states.get(path);
       if (state === undefined) {
         throw new CoreError('CORE_STATE', `the adapter has no tensors for ${path}`, { value: path });
       }
-      writes.push(...matchState(slot, state));
+      writes.push(...matchState(path, tensors, this.configured.adapter.type, state));
     }
     for (const [target, source] of writes) writeHost(target, source, 'the adapter');
   }
@@ -131,7 +166,10 @@ export class InjectedAdapter {
   eject(): void {
     for (const placement of this.#placements) placement.assertUppermost('eject');
     for (const placement of this.#placements) placement.eject();
+    for (const copy of this.#copies) copy.dispose();
     this.#placements.length = 0;
+    this.#copies.length = 0;
     this.#merged = false;
+    this.#active = false;
   }
 }

@@ -7,14 +7,14 @@ import { reshape } from '../ops/reshape.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { keep } from '../tensor/scope.ts';
 import { tensor, type Tensor } from '../tensor/tensor.ts';
-import { Adaptable, isFrozen } from './adaptable.ts';
-import { FrozenWeight } from './frozen-weight.ts';
+import { Adaptable } from './adaptable.ts';
+import { FrozenWeight, isFrozen } from './frozen-weight.ts';
 import { inference, type ForwardPass, type Weight } from './module.ts';
 
 /** y = x W^T + b, with W [out, in] and b [out]. */
 export class Linear extends Adaptable {
   readonly kind = 'linear';
-  readonly bias: Tensor | undefined;
+  #bias: Tensor | undefined;
 
   constructor(weight: Weight, bias?: Tensor) {
     super(weight);
@@ -27,7 +27,18 @@ export class Linear extends Adaptable {
         `a linear layer has a weight [out, in] and a bias [out], not ${shapeText(weight.shape)} and ${shapeText(bias?.shape ?? [])}`,
       );
     }
-    this.bias = bias;
+    this.#bias = bias;
+  }
+
+  get bias(): Tensor | undefined {
+    return this.#bias;
+  }
+
+  override replace(name: string, weight: Weight): Weight {
+    if (name !== 'bias' || this.#bias === undefined || isFrozen(weight)) return super.replace(name, weight);
+    const before = this.#bias;
+    this.#bias = weight;
+    return before;
   }
 
   get inFeatures(): number {

@@ -1,3 +1,4 @@
+import { CoreError } from '../errors/core-error.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { FrozenWeight } from './frozen-weight.ts';
 
@@ -28,6 +29,22 @@ export abstract class Module {
   /** The weights of this part alone, by name. */
   weights(): Iterable<readonly [string, Weight]> {
     return [];
+  }
+
+  /**
+   * Uses another weight from now on, under a name that `weights` gives; the one before is the caller's to keep or free.
+   * @throws CoreError CORE_ARGUMENT for a name that is not there, or a kind of weight that this part cannot work with.
+   */
+  replace(name: string, weight: Weight): Weight {
+    throw new CoreError('CORE_ARGUMENT', `a ${this.constructor.name} has no weight '${name}' that can be replaced`, {
+      value: [name, weight.shape],
+    });
+  }
+
+  /** The weight of this part alone under a name. */
+  weightNamed(name: string): Weight {
+    for (const [own, weight] of this.weights()) if (own === name) return weight;
+    throw new CoreError('CORE_ARGUMENT', `a ${this.constructor.name} has no weight '${name}'`, { value: name });
   }
 
   /** The tensors of this part alone that a gradient flows to, adapters' included. */

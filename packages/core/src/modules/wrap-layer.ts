@@ -1,4 +1,4 @@
-import type { ConfiguredAdapter, Site } from '../adapter/adapter.ts';
+import type { AdapterConfig, ConfiguredAdapter, Site } from '../adapter/adapter.ts';
 import { CoreError } from '../errors/core-error.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
@@ -94,6 +94,18 @@ export async function wrapLayer(
       value: name,
     });
   }
-  const here = { adapter, config: { ...config, targetModules: [name], excludeModules: [] } };
+  const here = { adapter, config: { ...config, ...onlyHere(name) } };
   return inject(new Single(name, layer), here, { name, seed });
+}
+
+/** Takes the place of what a configuration says about a model's modules. */
+function onlyHere(name: string): AdapterConfig {
+  return {
+    targetModules: [name],
+    excludeModules: [],
+    layersToTransform: [],
+    layersPattern: [],
+    modulesToSave: [],
+    bias: 'none',
+  };
 }

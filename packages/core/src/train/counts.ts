@@ -1,4 +1,6 @@
-import { Adaptable, isFrozen } from '../modules/adaptable.ts';
+import { Adaptable } from '../modules/adaptable.ts';
+import { isFrozen } from '../modules/frozen-weight.ts';
+import { ownerOf } from '../modules/weight-owner.ts';
 import type { Module, Weight } from '../modules/module.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -36,7 +38,9 @@ export function trainableParameters(model: Module): Map<string, Tensor> {
 
 /** Stops training of all of the model's own weights; adapters stay trainable. */
 export function freeze(model: Module): void {
-  for (const [, weight] of model.allWeights()) if (!isFrozen(weight)) weight.requiresGrad = false;
+  for (const [, weight] of model.allWeights()) {
+    if (!isFrozen(weight) && ownerOf(weight) === undefined) weight.requiresGrad = false;
+  }
 }
 
 function* adapterParameters(model: Module): Generator<readonly [string, Tensor]> {

@@ -85,10 +85,51 @@ describe('an adapter with a base of its own', () => {
     expect(await weight()).toEqual([1, 2, 3, 4]);
     expect(await output()).toEqual(base);
     adapter.setActive(false);
-    expect(await output()).toEqual([21, 43]);
+    expect(layer.weight).toBe(original);
+    expect(await output()).toEqual(base);
+    adapter.setActive(true);
+    expect(await weight()).toEqual([1, 2, 3, 4]);
+    expect(await output()).toEqual(base);
     adapter.eject();
     expect(layer.weight).toBe(original);
     expect(await output()).toEqual(base);
+  });
+
+  it('is one of several, of which one is on', async () => {
+    const { liveBytes } = backend.memory();
+    const one = await inject(layer, halve, { name: 'one' });
+    const taken = { code: 'CORE_ARGUMENT', message: expect.stringContaining("'one' has replaced already") as string };
+    const live = backend.memory().liveBytes;
+    await expect(inject(layer, halve, { name: 'two' })).rejects.toThrow(expect.objectContaining(taken));
+    expect(backend.memory().liveBytes).toBe(live);
+    one.setActive(false);
+    const two = await inject(layer, halve, { name: 'two' });
+    expect(await weight()).toEqual([1, 2, 3, 4]);
+    expect(() => one.setActive(true)).toThrow(expect.objectContaining({ code: 'CORE_ARGUMENT' }));
+    two.setActive(false);
+    one.setActive(true);
+    expect(await output()).toEqual(base);
+    one.eject();
+    two.eject();
+    expect(layer.weight).toBe(original);
+    expect(backend.memory().liveBytes).toBe(liveBytes);
+  });
+
+  it('is not switched on or merged where another was merged meanwhile', async () => {
+    const under = await inject(layer, halve, { name: 'under' });
+    under.setActive(false);
+    const over = await inject(layer, doubling, { name: 'over' });
+    await over.merge();
+    const refused = { code: 'CORE_ARGUMENT', message: expect.stringContaining('unmerge or deactivate') as string };
+    expect(() => under.setActive(true)).toThrow(expect.objectContaining(refused));
+    await expect(under.merge()).rejects.toThrow(expect.objectContaining(refused));
+    over.eject();
+    await under.merge();
+    expect(await weight()).toEqual([2, 4, 6, 8]);
+    under.unmerge();
+    expect(layer.weight).toBe(original);
+    under.eject();
+    expect(layer.weight).toBe(original);
   });
 
   it('merges from the first weight, and unmerges to its own base', async () => {

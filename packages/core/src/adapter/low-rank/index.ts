@@ -1,9 +1,13 @@
 export {
+  joinLowRankConfigs,
+  lowRankAt,
   lowRankScale,
   parseLowRankConfig,
+  recommendedLowRank,
   type LowRankConfig,
   type LowRankInit,
   type LowRankOptions,
+  type ModelOption,
 } from './config.ts';
 export { lowRankDelta, type LowRankPair } from './delta.ts';
 export { eachRowOfChange, hostPair, hostValues, transposedMatrix, type HostPair } from './host-pair.ts';

@@ -24,12 +24,22 @@ export function toPeftConfig(config: LowRankConfig): Record<string, unknown> {
     use_rslora: config.useRslora,
     init_lora_weights: initNames[config.init],
     target_modules: config.targetModules,
-    exclude_modules: config.excludeModules.length === 0 ? null : config.excludeModules,
-    bias: 'none',
+    exclude_modules: orNull(config.excludeModules),
+    rank_pattern: config.rankPattern,
+    alpha_pattern: config.alphaPattern,
+    layers_to_transform: orNull(config.layersToTransform),
+    layers_pattern: orNull(config.layersPattern),
+    modules_to_save: orNull(config.modulesToSave),
+    bias: config.bias,
     fan_in_fan_out: false,
     inference_mode: true,
     task_type: 'CAUSAL_LM',
   };
+}
+
+/** PEFT has null for what is not asked for. */
+function orNull<T extends { readonly length: number }>(list: T): T | null {
+  return list.length === 0 ? null : list;
 }
 
 /**
@@ -48,6 +58,13 @@ export function fromPeftConfig(type: string, peft: Readonly<Record<string, unkno
     init: initOf(type, peft['init_lora_weights']),
     targetModules: peft['target_modules'] ?? undefined,
     excludeModules: peft['exclude_modules'] ?? undefined,
+    rankPattern: peft['rank_pattern'] ?? undefined,
+    alphaPattern: peft['alpha_pattern'] ?? undefined,
+    layersToTransform: peft['layers_to_transform'] ?? undefined,
+    // PEFT writes a pattern that its user gave without effect.
+    layersPattern: isEmpty(peft['layers_to_transform'] ?? null) ? undefined : (peft['layers_pattern'] ?? undefined),
+    modulesToSave: peft['modules_to_save'] ?? undefined,
+    bias: peft['bias'],
   });
 }
 
@@ -60,6 +77,12 @@ const read: ReadonlySet<string> = new Set([
   'init_lora_weights',
   'target_modules',
   'exclude_modules',
+  'rank_pattern',
+  'alpha_pattern',
+  'layers_to_transform',
+  'layers_pattern',
+  'modules_to_save',
+  'bias',
 ]);
 
 /** Say where a folder comes from and change no number. */
@@ -73,7 +96,6 @@ const about: ReadonlySet<string> = new Set([
   'inference_mode',
   'megatron_core',
   'runtime_config',
-  'layers_pattern',
   'qalora_group_size',
   'ensure_weight_tying',
 ]);
@@ -81,11 +103,6 @@ const about: ReadonlySet<string> = new Set([
 /** Off by these values (as well as by null, an empty list or an empty object); what they switch on is not plain LoRA. */
 const off: Readonly<Record<string, unknown>> = {
   fan_in_fan_out: false,
-  bias: 'none',
-  modules_to_save: null,
-  layers_to_transform: null,
-  rank_pattern: null,
-  alpha_pattern: null,
   megatron_config: null,
   trainable_token_indices: null,
   loftq_config: null,
