@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
+import { softwareVulkanEnvironment } from './scripts/setup/software-vulkan.mjs';
 
 // Tests run on the TypeScript sources: the condition picks each package's `src/index.ts` over its build.
 const conditions = ['@lowrank/source', 'module', 'node', 'development|production'];
+
+// Where there is no GPU, the processes that run the tests inherit a WebGPU device in software.
+Object.assign(process.env, softwareVulkanEnvironment());
 
 export default defineConfig({
   resolve: { conditions },

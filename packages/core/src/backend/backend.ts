@@ -102,6 +102,8 @@ export type BackendErrorCode =
   | 'BACKEND_OUT_OF_MEMORY'
   | 'BACKEND_KERNEL'
   | 'BACKEND_NOT_AVAILABLE'
+  /** The device is gone (unplugged, reset, destroyed), and with it what it held. */
+  | 'BACKEND_LOST'
   | 'BACKEND_FREED'
   | 'BACKEND_ARGUMENT';
 

@@ -1,0 +1,22 @@
+import type { Backend, BlockFormat } from '@lowrank/core';
+import type { Device } from '../device.ts';
+import { fill } from './fill.ts';
+
+/** Formats that `matmulQuantized` and `gatherQuantized` decode. */
+export const blockFormatsOfKernels: readonly BlockFormat[] = [];
+
+const makers = {
+  fill,
+};
+
+/** Every kernel over a device; `around` runs each call, so that what it allocates is given back where it throws. */
+export function makeKernels(
+  device: Device,
+  around: <Result>(kernel: string, args: readonly unknown[], call: () => Result) => Result,
+): Backend['kernels'] {
+  const entries = Object.entries(makers).map(([name, make]) => {
+    const kernel = make(device) as (...args: unknown[]) => unknown;
+    return [name, (...args: unknown[]) => around(name, args, () => kernel(...args))];
+  });
+  return Object.fromEntries(entries) as Backend['kernels'];
+}
