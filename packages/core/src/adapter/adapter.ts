@@ -55,7 +55,7 @@ export interface SetupContext {
   readonly backend: Backend;
   /** Numbers for this site and purpose, the same on every backend and JavaScript engine. */
   readonly random: (purpose: string) => RandomStream;
-  /** What all sites of this adapter have in common, made once. */
+  /** What all sites of this adapter have in common, made once; what is `Disposable` goes when the adapter does. */
   readonly shared: <T>(key: string, make: () => T) => T;
 }
 

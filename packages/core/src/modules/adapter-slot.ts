@@ -69,6 +69,14 @@ export class AdapterSlot {
   }
 }
 
+/** Frees what an adapter's sites had in common, as far as it can be freed. */
+export function disposeShared(shared: Map<string, unknown>): void {
+  for (const value of shared.values()) {
+    if (typeof value === 'object' && value !== null && Symbol.dispose in value) (value as Disposable)[Symbol.dispose]();
+  }
+  shared.clear();
+}
+
 /** The value under `key`, made at first use. */
 export function sharedValue<T>(shared: Map<string, unknown>, key: string, make: () => T): T {
   if (!shared.has(key)) shared.set(key, make());

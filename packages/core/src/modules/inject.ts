@@ -14,7 +14,7 @@ import type { HostArray } from '../host/arrays.ts';
 import { RandomStream } from '../random/random-stream.ts';
 import { keep } from '../tensor/scope.ts';
 import { AdapterPlacement, originalOf } from './adapter-placement.ts';
-import { AdapterSlot, sharedValue } from './adapter-slot.ts';
+import { AdapterSlot, disposeShared, sharedValue } from './adapter-slot.ts';
 import { Adaptable } from './adaptable.ts';
 import { FrozenWeight } from './frozen-weight.ts';
 import { InjectedAdapter } from './injected-adapter.ts';
@@ -61,11 +61,12 @@ export async function inject(
   } catch (error) {
     for (const placement of placements) placement.eject();
     for (const copy of copies) copy.dispose();
+    disposeShared(shared);
     throw error;
   }
   for (const placement of placements) placement.attach();
   for (const copy of copies) copy.activate();
-  return new InjectedAdapter(name, configured, placements, copies);
+  return new InjectedAdapter(name, configured, { placements, copies, shared });
 }
 
 /** Sets the adapter up at one layer, without effect yet. */

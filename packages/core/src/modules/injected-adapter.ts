@@ -5,10 +5,18 @@ import type { HostArray } from '../host/arrays.ts';
 import { writeHost } from '../tensor/host-copy.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { AdapterPlacement } from './adapter-placement.ts';
-import type { AdapterSlot } from './adapter-slot.ts';
+import { disposeShared, type AdapterSlot } from './adapter-slot.ts';
 import { matchState, readAll, type TensorsAt } from './adapter-state.ts';
 import type { FrozenWeight } from './frozen-weight.ts';
 import type { TrainedCopy } from './trained-copy.ts';
+
+/** What an adapter put on a model. */
+interface Parts {
+  readonly placements: AdapterPlacement[];
+  readonly copies: TrainedCopy[];
+  /** What its sites have in common. */
+  readonly shared: Map<string, unknown>;
+}
 
 /** An adapter on a model: its parameters, and the way off again. */
 export class InjectedAdapter {
@@ -16,14 +24,16 @@ export class InjectedAdapter {
   readonly configured: ConfiguredAdapter;
   readonly #placements: AdapterPlacement[];
   readonly #copies: TrainedCopy[];
+  readonly #shared: Map<string, unknown>;
   #merged = false;
   #active = true;
 
-  constructor(name: string, configured: ConfiguredAdapter, placements: AdapterPlacement[], copies: TrainedCopy[] = []) {
+  constructor(name: string, configured: ConfiguredAdapter, { placements, copies, shared }: Parts) {
     this.name = name;
     this.configured = configured;
     this.#placements = placements;
     this.#copies = copies;
+    this.#shared = shared;
   }
 
   /** Where it sits. */
@@ -167,6 +177,7 @@ export class InjectedAdapter {
     for (const placement of this.#placements) placement.assertUppermost('eject');
     for (const placement of this.#placements) placement.eject();
     for (const copy of this.#copies) copy.dispose();
+    disposeShared(this.#shared);
     this.#placements.length = 0;
     this.#copies.length = 0;
     this.#merged = false;
