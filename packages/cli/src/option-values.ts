@@ -28,3 +28,22 @@ export function moduleNames(text: string): string | string[] {
   if (text === 'all-linear' || /[\\^$*+?()[\]{}|]/.test(text)) return text;
   return text.split(',').map((name) => name.trim());
 }
+
+/** `0,1,5` to a list. */
+export function wholeNumbers(text: string): number[] {
+  return text.split(',').map(wholeNumber(0));
+}
+
+/** `q_proj=16,up_proj=4` to a table; a comma or equals sign inside a name's regular expression is not possible here. */
+export function patternTable(text: string): Record<string, number> {
+  return Object.fromEntries(
+    text.split(',').map((entry) => {
+      const at = entry.lastIndexOf('=');
+      const value = Number(entry.slice(at + 1));
+      if (at < 1 || !(value > 0) || entry.slice(at + 1).trim() === '') {
+        throw new InvalidArgumentError("entries such as 'q_proj=16' are needed, with commas between.");
+      }
+      return [entry.slice(0, at).trim(), value];
+    }),
+  );
+}

@@ -1,24 +1,17 @@
 import { Option, type Command } from 'commander';
 import type { FineTuneSettings } from '@lowrank/models';
-import { adapterNames } from '../adapters.ts';
 import { CliError } from '../cli-error.ts';
 import { addModelOptions } from '../common-options.ts';
 import type { DataOptions } from '../data.ts';
-import { moduleNames, numberBetween, wholeNumber } from '../option-values.ts';
+import { numberBetween, wholeNumber } from '../option-values.ts';
 import type { SessionOptions } from '../session.ts';
+import { addAdapterOptions, type AdapterOptions } from './adapter-options.ts';
 
-export interface TrainOptions extends SessionOptions, DataOptions {
+export interface TrainOptions extends SessionOptions, DataOptions, AdapterOptions {
   readonly config?: string;
   readonly data?: string;
   readonly validData?: string;
   readonly output?: string;
-  readonly adapter: string;
-  readonly rank: number;
-  readonly alpha: number;
-  readonly dropout: number;
-  readonly rslora?: boolean;
-  readonly init: string;
-  readonly targetModules: string | string[];
   readonly epochs: number;
   readonly steps?: number;
   readonly batchSize: number;
@@ -43,27 +36,12 @@ export type ReadyOptions = TrainOptions & { readonly data: string; readonly outp
 
 /** What `lowrank train` takes besides the options of data sets and `--json`. */
 export function addTrainOptions(command: Command): Command {
-  return addModelOptions(command)
+  addModelOptions(command)
     .option('-c, --config <path>', 'YAML file of these options; those given here override it')
     .option('-d, --data <path>', 'JSON Lines to train on: messages, prompt and completion, or text')
     .option('--valid-data <path>', 'JSON Lines to evaluate on')
-    .option('-o, --output <path>', 'the adapter to write (GGUF)')
-    .option('--adapter <kind>', `kind of adapter: ${adapterNames.join(', ')}`, 'lora')
-    .option('--rank <r>', 'rank', wholeNumber(1), 8)
-    .option('--alpha <alpha>', 'the change is scaled by alpha / rank', numberBetween(0, Infinity), 16)
-    .option('--dropout <p>', "of the adapter's input", numberBetween(0, 1), 0)
-    .option('--rslora', 'scale by alpha / sqrt(rank) instead')
-    .addOption(
-      new Option('--init <how>', 'how the adapter starts')
-        .choices(['kaiming', 'gaussian', 'orthogonal'])
-        .default('kaiming'),
-    )
-    .option(
-      '--target-modules <names>',
-      "modules to adapt: names, 'all-linear', or a regular expression",
-      moduleNames,
-      'all-linear',
-    )
+    .option('-o, --output <path>', 'the adapter to write (GGUF)');
+  return addAdapterOptions(command)
     .option('--epochs <n>', 'passes over the data', wholeNumber(1), 1)
     .option('--steps <n>', 'optimizer steps; takes the place of epochs', wholeNumber(1))
     .option('--batch-size <n>', 'examples per batch', wholeNumber(1), 8)
@@ -98,12 +76,6 @@ export function required(options: TrainOptions): ReadyOptions {
     }
   }
   return options as ReadyOptions;
-}
-
-/** The adapter's part, as its plugin parses it. */
-export function adapterConfig(options: TrainOptions): Record<string, unknown> {
-  const { rank, alpha, dropout, rslora = false, init, targetModules } = options;
-  return { rank, alpha, dropout, useRslora: rslora, init, targetModules };
 }
 
 /** The run's part. */

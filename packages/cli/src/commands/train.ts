@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { InjectedAdapter } from '@lowrank/core';
 import { checkExportable, FileRunStore, fineTune, loadAdapterGguf, writeAdapterGguf } from '@lowrank/models';
-import { adapterNamed, ggufAdapter } from '../adapters.ts';
+import { ggufAdapter } from '../adapters.ts';
 import { CliError } from '../cli-error.ts';
 import { addJson } from '../common-options.ts';
 import { applyConfigFile } from '../config-file.ts';
@@ -13,14 +13,8 @@ import { makeReporter } from '../reporter.ts';
 import { openSession } from '../session.ts';
 import { trainProgress } from '../train-progress.ts';
 import { version } from '../version.ts';
-import {
-  adapterConfig,
-  addTrainOptions,
-  required,
-  runSettings,
-  type ReadyOptions,
-  type TrainOptions,
-} from './train-options.ts';
+import { addTrainOptions, required, runSettings, type ReadyOptions, type TrainOptions } from './train-options.ts';
+import { chosenAdapter } from './adapter-options.ts';
 import { tellEnd, tellStart } from './train-report.ts';
 
 export function addTrain(program: Command): Command {
@@ -29,18 +23,15 @@ export function addTrain(program: Command): Command {
     .description('Fine-tune a model: writes an adapter that llama.cpp and Ollama load.');
   return addJson(addDataOptions(addTrainOptions(command))).action(async (options: TrainOptions, self: Command) => {
     if (options.config !== undefined) await applyConfigFile(self, options.config);
-    await train(required(self.opts<TrainOptions>()));
+    await train(self, required(self.opts<TrainOptions>()));
   });
 }
 
-async function train(options: ReadyOptions): Promise<void> {
+async function train(command: Command, options: ReadyOptions): Promise<void> {
   const reporter = makeReporter(options.json === true);
   await checkOutput(options.output);
   const run = await runFolder(options);
-  const configured = {
-    adapter: adapterNamed(options.adapter),
-    config: adapterNamed(options.adapter).parseConfig(adapterConfig(options)),
-  };
+  const configured = await chosenAdapter(command, options);
   const session = await openSession(options, reporter);
   const interrupt = onInterrupt();
   try {
