@@ -1,9 +1,10 @@
 /** The reference passes its own suite: every case can be met, and its bounds hold for a backend of float64. */
 import { describe, it } from 'vitest';
 import { backendConformance, reference, summary } from '@lowrank/conformance';
+import { keepReport } from '@lowrank/conformance/node';
 
 describe('reference', () => {
-  backendConformance({ describe, it }, () => reference(), { onReport: (report) => console.log(summary(report)) });
+  backendConformance({ describe, it }, () => reference(), { onReport: keepReport('reference') });
 });
 
 describe('reference, primitives only', () => {

@@ -1,24 +1,29 @@
 import type { Backend } from '@lowrank/core';
 import { demand } from '../conformance-error.ts';
 import { reference as makeReference } from '../reference/reference.ts';
+import { opCases } from '../ops/cases.ts';
+import { runOp } from '../ops/ops-conformance.ts';
+import type { OpForm } from '../ops/ops-conformance.ts';
 import type { Runner } from '../runner.ts';
 import { byKernel } from './case.ts';
 import type { Case, GradientCase } from './case.ts';
-import { gradientCases, kernelCases } from './cases/index.ts';
+import { allCases } from './all-cases.ts';
+import { gradientCases } from './cases/index.ts';
 import { noErrors } from './compare.ts';
+import type { Errors } from './compare.ts';
 import { determinismRules } from './determinism-rules.ts';
 import { manifestRules } from './manifest-rules.ts';
-import { emptyReport, record, totals } from './report.ts';
-import type { CaseResult, Mode, Outcome, Report } from './report.ts';
+import { allModes, emptyReport, record, totals } from './report.ts';
+import type { CaseResult, Mode, Report } from './report.ts';
 import type { Rule } from './rules.ts';
 import { excuse, runCase } from './run-case.ts';
 import { runGradient } from './run-gradient.ts';
 import { storageRules } from './storage-rules.ts';
 
 export interface BackendConformanceOptions {
-  /** What to run. Default: both, and the rules of storage and manifest. */
+  /** What to run, besides the rules of storage and manifest. Default: everything. */
   readonly modes?: readonly Mode[];
-  /** Kernels to run the cases of; the rules are then left out. Default: all, and the rules. */
+  /** Kernels to run the cases of; rules and operations are then left out. Default: all. */
   readonly ops?: readonly string[];
   /** Called after each case. */
   readonly onCase?: (result: CaseResult) => void;
@@ -37,7 +42,7 @@ export function backendConformance(
   options: BackendConformanceOptions = {},
 ): Report {
   const report = emptyReport();
-  const modes = options.modes ?? ['test', 'grad'];
+  const modes = options.modes ?? allModes;
   const { ops } = options;
   const chosen = <Row extends { readonly kernel: string }>(rows: readonly Row[]): readonly Row[] =>
     ops === undefined ? rows : rows.filter(({ kernel }) => ops.includes(kernel));
@@ -67,6 +72,11 @@ export function backendConformance(
         await judge(note, 'grad', backend, row, () => runGradient(backend, reference, row));
       });
     }
+    if (ops === undefined) {
+      for (const form of ['ops', 'composed'] as const) {
+        if (modes.includes(form)) describeOps(runner, form, () => shared.get(), note);
+      }
+    }
     runner.it('leaves nothing behind', async () => {
       const { backend } = await shared.get();
       report.backend = backend.name;
@@ -83,9 +93,20 @@ export function backendConformance(
   return report;
 }
 
-/** Every format has its cases; those that a backend does not name are excused when they run. */
-function allCases(): readonly Case[] {
-  return kernelCases(['f16', 'bf16', 'q4_0', 'q4_1', 'q5_0', 'q5_1', 'q8_0', 'q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k']);
+function describeOps(
+  runner: Runner,
+  form: OpForm,
+  shared: () => Promise<{ backend: Backend }>,
+  note: (result: CaseResult) => void,
+): void {
+  runner.describe(form === 'ops' ? 'operations as offered' : 'operations of primitives alone', () => {
+    for (const row of opCases) {
+      runner.it(row.name, async () => {
+        const { backend } = await shared();
+        await tell(note, { mode: form, op: row.name.split(',')[0]!, name: row.name }, () => runOp(backend, form, row));
+      });
+    }
+  });
 }
 
 async function judge(
@@ -95,16 +116,22 @@ async function judge(
   row: Pick<Case, 'kernel' | 'name' | 'inputs'> & { nonFinite?: true },
   run: () => ReturnType<typeof runCase>,
 ): Promise<void> {
-  const end = (outcome: Outcome): void => note({ mode, op: row.kernel, name: row.name, outcome });
   const reason = excuse(backend, row);
-  if (reason !== undefined) {
-    end({ status: 'skipped', reason });
-    return;
-  }
+  const subject = { mode, op: row.kernel, name: row.name };
+  if (reason === undefined) await tell(note, subject, run);
+  else note({ ...subject, outcome: { status: 'skipped', reason } });
+}
+
+/** Notes how `run` ends. */
+async function tell(
+  note: (result: CaseResult) => void,
+  subject: Omit<CaseResult, 'outcome'>,
+  run: () => Promise<Errors>,
+): Promise<void> {
   try {
-    end({ status: 'passed', errors: await run() });
+    note({ ...subject, outcome: { status: 'passed', errors: await run() } });
   } catch (error) {
-    end({ status: 'failed', error });
+    note({ ...subject, outcome: { status: 'failed', error } });
     throw error;
   }
 }
@@ -125,24 +152,13 @@ function describeKernels<Row extends { readonly kernel: string; readonly name: s
   });
 }
 
-async function runRule(
-  rule: Rule,
-  factory: () => Promise<Backend>,
-  note: (result: CaseResult) => void,
-): Promise<void> {
-  const end = (outcome: Outcome): void => note({ mode: 'rules', op: 'rules', name: rule.name, outcome });
+async function runRule(rule: Rule, factory: () => Promise<Backend>, note: (result: CaseResult) => void): Promise<void> {
+  const subject = { mode: 'rules', op: 'rules', name: rule.name } as const;
   const backend = await factory();
   try {
     const reason = rule.excuse?.(backend);
-    if (reason !== undefined) {
-      end({ status: 'skipped', reason });
-      return;
-    }
-    await rule.run(backend);
-    end({ status: 'passed', errors: noErrors });
-  } catch (error) {
-    end({ status: 'failed', error });
-    throw error;
+    if (reason === undefined) await tell(note, subject, () => rule.run(backend).then(() => noErrors));
+    else note({ ...subject, outcome: { status: 'skipped', reason } });
   } finally {
     if (rule.disposes !== true) await backend.dispose();
   }

@@ -12,13 +12,18 @@ export interface KernelReport {
   errors: Errors;
 }
 
-/** `test`: every kernel against float64. `grad`: every backward kernel against central differences. */
-export type Mode = 'test' | 'grad';
+/**
+ * `test`: every kernel against float64. `grad`: every backward kernel against central differences. `ops`: core's operations,
+ * value and gradient, with the fused kernels that are offered. `composed`: the same, made of primitives alone.
+ */
+export type Mode = 'test' | 'grad' | 'ops' | 'composed';
+
+export const allModes: readonly Mode[] = ['test', 'grad', 'ops', 'composed'];
 
 /** How one case ended. */
 export interface CaseResult {
   readonly mode: Mode | 'rules';
-  /** The kernel; `'rules'` for a rule. */
+  /** The kernel or operation; `'rules'` for a rule. */
   readonly op: string;
   readonly name: string;
   readonly outcome: Outcome;
@@ -27,7 +32,7 @@ export interface CaseResult {
 /** Filled while the tests run. */
 export interface Report {
   backend: string;
-  /** Per mode, by kernel. */
+  /** Per mode, by kernel or operation. */
   readonly kernels: Record<Mode, Map<string, KernelReport>>;
   readonly rules: { passed: number; failed: number; skipped: number };
   /** Each reason from the manifest, with the number of cases it excused. */
@@ -37,7 +42,7 @@ export interface Report {
 export function emptyReport(): Report {
   return {
     backend: '',
-    kernels: { test: new Map(), grad: new Map() },
+    kernels: { test: new Map(), grad: new Map(), ops: new Map(), composed: new Map() },
     rules: { passed: 0, failed: 0, skipped: 0 },
     reasons: new Map(),
   };
@@ -70,7 +75,7 @@ function kernelRow(rows: Map<string, KernelReport>, kernel: string): KernelRepor
 
 /** Cases that passed, failed and were excused, over all modes and rules. */
 export function totals(report: Report): { passed: number; failed: number; skipped: number } {
-  const rows = [...report.kernels.test.values(), ...report.kernels.grad.values(), report.rules];
+  const rows = [...allModes.flatMap((mode) => [...report.kernels[mode].values()]), report.rules];
   const total = (key: 'passed' | 'failed' | 'skipped'): number => rows.reduce((sum, row) => sum + row[key], 0);
   return { passed: total('passed'), failed: total('failed'), skipped: total('skipped') };
 }

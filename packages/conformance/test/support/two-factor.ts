@@ -16,6 +16,7 @@ import {
   gather,
   type Adapter,
   type AdapterConfig,
+  type ConfiguredAdapter,
   type HostArray,
   type HostState,
   type Tensor,
@@ -112,6 +113,12 @@ export const twoFactor: Adapter<TwoFactorConfig> = {
 
   files: { gguf: ggufForm, peft: peftForm },
 };
+
+/** As `lora({ rank: 8 })`. */
+export const configured = (options?: Partial<TwoFactorConfig>): ConfiguredAdapter<TwoFactorConfig> => ({
+  adapter: twoFactor,
+  config: twoFactor.parseConfig(options ?? {}),
+});
 
 export function project(x: Tensor, U: Tensor): Tensor {
   const inFeatures = U.shape[1]!;
