@@ -1,3 +1,4 @@
+export * from './adapters/index.ts';
 export * from './architectures/index.ts';
 export * from './causal-lm/index.ts';
 export * from './chat/index.ts';
@@ -5,6 +6,7 @@ export * from './data/index.ts';
 export * from './embedded/index.ts';
 export * from './export/index.ts';
 export * from './generate/index.ts';
+export * from './hugging-face/index.ts';
 export { ModelsError, type ModelsErrorCode } from './models-error.ts';
 export * from './tokenizer/index.ts';
 export * from './train/index.ts';

@@ -1,10 +1,13 @@
+import type { RopeSpec } from '@lowrank/core';
 import type { GgufFile } from '@lowrank/io-gguf';
 import { architectures, type Architecture } from '../architectures/architecture.ts';
 import { ModelsError } from '../models-error.ts';
 
-/** A causal language model's sizes, as its GGUF's metadata give them. */
+/** A causal language model's sizes, as its file's metadata give them. */
 export interface CausalLmConfig {
   readonly architecture: Architecture;
+  /** Which elements rotary embedding turns together, and so in which order the rows of q and k stand. */
+  readonly pairing: RopeSpec['pairing'];
   readonly layers: number;
   /** Width of the residual stream. */
   readonly hiddenSize: number;
@@ -21,6 +24,8 @@ export interface CausalLmConfig {
   readonly ropeDimensions: number;
   /** Positions are divided by this (linear RoPE scaling). */
   readonly ropeScale: number;
+  /** Llama 3's divisors of the frequencies, one for each pair that turns, where the configuration and not a tensor has them. */
+  readonly ropeFactors?: Float32Array;
 }
 
 /**
@@ -61,6 +66,7 @@ export function configFromGguf(file: GgufFile): CausalLmConfig {
   const headSize = size('attention.key_length', hiddenSize / heads);
   const config: CausalLmConfig = {
     architecture,
+    pairing: architecture.pairing,
     layers: size('block_count'),
     hiddenSize,
     feedForwardSize: size('feed_forward_length'),
@@ -90,7 +96,8 @@ function ropeScale(file: GgufFile, name: string): number {
   );
 }
 
-function checkSizes(config: CausalLmConfig, where: string): void {
+/** @throws ModelsError MODELS_METADATA for sizes that cannot be. */
+export function checkSizes(config: CausalLmConfig, where: string): void {
   const { heads, kvHeads, headSize, ropeDimensions, ropeBase, normEpsilon } = config;
   const wrong = !Number.isInteger(headSize)
     ? `the head size ${headSize} is not a whole number`

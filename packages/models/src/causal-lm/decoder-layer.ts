@@ -52,10 +52,9 @@ export class SelfAttention extends Module {
 
   forward(x: Tensor, inputs: LayerInputs): Tensor {
     const { q_proj, k_proj, v_proj, o_proj } = this.#parts;
-    const { heads, kvHeads, architecture } = this.#config;
+    const { heads, kvHeads, pairing } = this.#config;
     const { cos, sin, positions, segments, pass, extend } = inputs;
-    const turn = (t: Tensor, count: number): Tensor =>
-      rope(t, { heads: count, cos, sin, positions, pairing: architecture.pairing });
+    const turn = (t: Tensor, count: number): Tensor => rope(t, { heads: count, cos, sin, positions, pairing });
     const q = turn(q_proj.forward(x, pass), heads);
     const own = { k: turn(k_proj.forward(x, pass), kvHeads), v: v_proj.forward(x, pass) };
     const { k, v } = extend === undefined ? own : extend(this.#layer, own.k, own.v);

@@ -1,33 +1,34 @@
 import type { Backend, Linear } from '@lowrank/core';
 import type { GgufFile } from '@lowrank/io-gguf';
 import { CausalLm } from './causal-lm.ts';
-import { configFromGguf, type CausalLmConfig } from './config.ts';
+import type { HfFolder } from '../hugging-face/hf-folder.ts';
+import { configFromGguf } from './config.ts';
 import { DecoderLayer, Mlp, SelfAttention } from './decoder-layer.ts';
 import { RopeTables } from './rope-tables.ts';
 import { TensorReader, type LoadOptions } from './tensor-reader.ts';
+import { ggufWeights, type WeightSource } from './weight-source.ts';
 
 /**
- * Builds a model from a GGUF alone. Weights stay in their quantized blocks.
+ * Builds a model from a GGUF, or from a Hugging Face folder that `openHfFolder` opened. Weights stay as they are stored.
  * @throws ModelsError MODELS_ARCHITECTURE, MODELS_METADATA, or MODELS_TENSOR when a tensor is missing, of another shape, or
  * of no use to such a model. Nothing stays on the backend then.
  */
-export async function loadCausalLm(file: GgufFile, backend: Backend, options: LoadOptions = {}): Promise<CausalLm> {
-  const config = configFromGguf(file);
-  const reader = new TensorReader(file, config, backend, options);
+export async function loadCausalLm(
+  file: GgufFile | HfFolder,
+  backend: Backend,
+  options: LoadOptions = {},
+): Promise<CausalLm> {
+  const source = 'weights' in file ? file.weights : ggufWeights(file, configFromGguf(file));
+  const reader = new TensorReader(source, backend, options);
   try {
-    return await build(reader, file, config, backend);
+    return await build(reader, source, backend);
   } catch (error) {
     reader.disposeAll();
     throw error;
   }
 }
 
-async function build(
-  reader: TensorReader,
-  file: GgufFile,
-  config: CausalLmConfig,
-  backend: Backend,
-): Promise<CausalLm> {
+async function build(reader: TensorReader, { config, tied }: WeightSource, backend: Backend): Promise<CausalLm> {
   const { hiddenSize, feedForwardSize, heads, kvHeads, headSize, vocabularySize, layers } = config;
   const factors = await reader.ropeFactors();
   const embedding = await reader.weight('model.embed_tokens', vocabularySize, hiddenSize);
@@ -59,7 +60,6 @@ async function build(
     );
   }
   const norm = await reader.norm('model.norm');
-  const tied = !file.tensors.has('output.weight');
   const head = tied ? undefined : await reader.weight('lm_head', vocabularySize, hiddenSize);
   reader.requireAllRead();
   return new CausalLm({

@@ -10,13 +10,9 @@ import {
   type Tensor,
   type Weight,
 } from '@lowrank/core';
-import type { GgufFile } from '@lowrank/io-gguf';
-import { ggufName } from '../architectures/names.ts';
 import { ModelsError } from '../models-error.ts';
 import type { CausalLmConfig } from './config.ts';
-
-/** Llama 3's divisors of RoPE's frequencies, under llama.cpp's name. */
-const ROPE_FACTORS = 'rope_freqs.weight';
+import type { WeightSource } from './weight-source.ts';
 
 export interface LoadOptions {
   /** Weights decoded to f32 tensors that a gradient flows to, for training the model itself. Default false: frozen as stored. */
@@ -27,7 +23,7 @@ export interface LoadOptions {
 
 /** Brings tensors to the backend one at a time, checking each shape first. */
 export class TensorReader {
-  readonly #file: GgufFile;
+  readonly #file: WeightSource;
   readonly #config: CausalLmConfig;
   readonly #backend: Backend;
   readonly #options: LoadOptions;
@@ -36,9 +32,9 @@ export class TensorReader {
   readonly #total: number;
   #loaded = 0;
 
-  constructor(file: GgufFile, config: CausalLmConfig, backend: Backend, options: LoadOptions) {
+  constructor(file: WeightSource, backend: Backend, options: LoadOptions) {
     this.#file = file;
-    this.#config = config;
+    this.#config = file.config;
     this.#backend = backend;
     this.#options = options;
     this.#total = [...file.tensors.values()].reduce((sum, info) => sum + (info.byteLength ?? 0), 0);
@@ -52,7 +48,7 @@ export class TensorReader {
   /** With a bias where the file has one. */
   async linear(path: string, rows: number, columns: number): Promise<Linear> {
     const weight = await this.weight(path, rows, columns);
-    if (!this.#file.tensors.has(this.#nameOf(path, 'bias'))) return new Linear(weight);
+    if (!this.#file.tensors.has(this.#file.nameOf(path, 'bias'))) return new Linear(weight);
     return new Linear(weight, await this.#vector(path, 'bias', rows));
   }
 
@@ -62,13 +58,16 @@ export class TensorReader {
 
   /** Divisors of RoPE's frequencies (Llama 3), one for each pair that turns. */
   async ropeFactors(): Promise<Float32Array | undefined> {
-    if (!this.#file.tensors.has(ROPE_FACTORS)) return undefined;
-    const factors = decodeArray(await this.#readNamed(ROPE_FACTORS, [this.#config.ropeDimensions / 2]));
+    const { ropeFactors } = this.#config;
+    if (ropeFactors !== undefined) return ropeFactors;
+    const name = this.#file.ropeFactorsName;
+    if (name === undefined || !this.#file.tensors.has(name)) return undefined;
+    const factors = decodeArray(await this.#readNamed(name, [this.#config.ropeDimensions / 2]));
     const wrong = factors.find((factor) => !(factor > 0 && factor < Infinity));
     if (wrong !== undefined) {
       throw new ModelsError(
         'MODELS_TENSOR',
-        `${this.#file.source.name}: ${ROPE_FACTORS} has the factor ${wrong}; factors are above 0`,
+        `${this.#file.name}: ${name} has the factor ${wrong}; factors are above 0`,
         { value: wrong },
       );
     }
@@ -81,7 +80,7 @@ export class TensorReader {
     if (stray === undefined) return;
     throw new ModelsError(
       'MODELS_TENSOR',
-      `${this.#file.source.name} has the tensor ${stray}, which a ${this.#config.architecture.name} model of ${this.#config.layers} layers does not use; this kind of model is not supported`,
+      `${this.#file.name} has the tensor ${stray}, which a ${this.#config.architecture.name} model of ${this.#config.layers} layers does not use; this kind of model is not supported`,
       { value: stray },
     );
   }
@@ -100,17 +99,13 @@ export class TensorReader {
     return made;
   }
 
-  #nameOf(path: string, part: 'weight' | 'bias'): string {
-    return `${ggufName(this.#config.architecture, path)}.${part}`;
-  }
-
   async #readPart(path: string, part: 'weight' | 'bias', shape: readonly number[]): Promise<HostArray> {
-    return this.#readNamed(this.#nameOf(path, part), shape);
+    return this.#readNamed(this.#file.nameOf(path, part), shape);
   }
 
   async #readNamed(name: string, shape: readonly number[]): Promise<HostArray> {
     const info = this.#file.tensors.get(name);
-    const where = this.#file.source.name;
+    const where = this.#file.name;
     if (info === undefined) {
       throw new ModelsError(
         'MODELS_TENSOR',

@@ -1,2 +1,2 @@
-export { checkExportable, loadAdapterGguf, writeAdapterGguf, type LoadAdapterOptions } from './adapter-file.ts';
+export { checkExportable, loadAdapterGguf, writeAdapterGguf } from './adapter-file.ts';
 export { mergeTypes, writeMergedGguf, type MergeOptions, type MergeType } from './merge-gguf.ts';

@@ -1,0 +1,1 @@
+export { openHfFolder, type HfFolder } from './hf-folder.ts';
