@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { Adapter, AdapterConfig } from '@lowrank/core';
+import type { ConfiguredAdapter } from '@lowrank/core';
+import { fullFineTuning, headOnly } from '@lowrank/models';
 import { adapterNamed, adapterNames, isKnownAdapter } from '../adapters.ts';
 import { moduleNames, numberBetween, patternTable, wholeNumber, wholeNumbers } from '../option-values.ts';
 
@@ -21,6 +22,12 @@ export interface AdapterOptions {
   readonly adapterOptions?: Record<string, unknown>;
 }
 
+/** What trains weights of the model itself. */
+const recipes: ReadonlyMap<string, () => ConfiguredAdapter> = new Map([
+  ['head-only', headOnly],
+  ['full', fullFineTuning],
+]);
+
 /** Flags by the name of the configuration's field. */
 const flags = {
   rank: 'rank',
@@ -39,7 +46,11 @@ const flags = {
 
 export function addAdapterOptions(command: Command): Command {
   return command
-    .option('--adapter <kind>', `${adapterNames.join(', ')}, or a package or file of your own`, 'lora')
+    .option(
+      '--adapter <kind>',
+      `what is trained: ${adapterNames.join(', ')}, a package or file of your own; ${[...recipes.keys()].join(', ')} (no adapter, but weights as they are)`,
+      'lora',
+    )
     .option('--rank <r>', 'rank', wholeNumber(1), 8)
     .option('--alpha <alpha>', 'the change is scaled by alpha / rank', numberBetween(0, Infinity), 16)
     .option('--dropout <p>', "of the adapter's input", numberBetween(0, 1), 0)
@@ -78,10 +89,9 @@ function jsonObject(text: string): Record<string, unknown> {
  * given, for its fields may be others.
  * @throws CliError CLI_ADAPTER; AdapterError ADAPTER_CONFIG.
  */
-export async function chosenAdapter(
-  command: Command,
-  options: AdapterOptions,
-): Promise<{ readonly adapter: Adapter; readonly config: AdapterConfig }> {
+export async function chosenAdapter(command: Command, options: AdapterOptions): Promise<ConfiguredAdapter> {
+  const recipe = recipes.get(options.adapter);
+  if (recipe !== undefined) return recipe();
   const adapter = await adapterNamed(options.adapter);
   const config: Record<string, unknown> = {};
   for (const [field, flag] of Object.entries(flags)) {

@@ -115,6 +115,8 @@ export interface AdapterConfig {
   readonly layersPattern?: readonly string[];
   /** Modules trained whole beside the adapter, by name or end of name: `lm_head`, `embed_tokens`, a norm. Default none. */
   readonly modulesToSave?: readonly string[];
+  /** A weight with several uses (a tied head) is copied once for all of them. Default: each named use gets a copy of its own. */
+  readonly keepTies?: boolean;
   /** Biases trained beside the adapter: `'lora_only'` means those of the layers that it sits on. Default `'none'`. */
   readonly bias?: 'none' | 'all' | 'lora_only';
 }

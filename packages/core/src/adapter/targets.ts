@@ -54,6 +54,8 @@ function inLayers(path: string, { targetModules, layersToTransform = [], layersP
  */
 export function selectTargets<T extends Site>(sites: readonly T[], config: AdapterConfig): T[] {
   const { targetModules, excludeModules, layersToTransform = [], modulesToSave = [] } = config;
+  // Nothing but whole modules is trained.
+  if (targetModules.length === 0 && modulesToSave.length > 0) return [];
   const all = targetModules === 'all-linear';
   const wanted = (site: T): boolean =>
     all

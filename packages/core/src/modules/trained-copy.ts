@@ -9,12 +9,17 @@ import { isFrozen } from './frozen-weight.ts';
 import type { Module, Weight } from './module.ts';
 import { requireFree, setOwner } from './weight-owner.ts';
 
-/** A weight of the model that is to be copied. */
+/** A weight of the model that is to be copied, under its name in one module. */
 interface Original {
   readonly module: Module;
   readonly path: string;
   readonly name: string;
   readonly weight: Weight;
+}
+
+/** The first use of a weight, and others that go on sharing it. */
+interface Copied extends Original {
+  readonly ties: readonly Original[];
 }
 
 /**
@@ -27,33 +32,34 @@ export class TrainedCopy {
   /** `'weight'` or `'bias'`. */
   readonly name: string;
   readonly tensor: Tensor;
-  readonly #module: Module;
+  readonly #places: readonly Original[];
   readonly #adapter: string;
-  #before: Weight | undefined;
+  #before: readonly Weight[] | undefined;
 
-  constructor({ module, path, name }: Original, copy: Tensor, adapter: string) {
-    this.path = path;
-    this.name = name;
+  constructor(original: Copied, copy: Tensor, adapter: string) {
+    this.path = original.path;
+    this.name = original.name;
     this.tensor = copy;
-    this.#module = module;
+    this.#places = [original, ...original.ties];
     this.#adapter = adapter;
     setOwner(copy, adapter);
   }
 
   /** @throws CoreError CORE_ARGUMENT when another adapter has replaced the weight. */
   requireFree(): void {
-    if (this.#before === undefined) {
-      requireFree(this.#module.weightNamed(this.name), `${this.path}.${this.name}`, this.#adapter);
+    if (this.#before !== undefined) return;
+    for (const { module, path, name } of this.#places) {
+      requireFree(module.weightNamed(name), `${path}.${name}`, this.#adapter);
     }
   }
 
   activate(): void {
-    this.#before ??= this.#module.replace(this.name, this.tensor);
+    this.#before ??= this.#places.map(({ module, name }) => module.replace(name, this.tensor));
   }
 
   deactivate(): void {
     if (this.#before === undefined) return;
-    this.#module.replace(this.name, this.#before);
+    for (const [i, { module, name }] of this.#places.entries()) module.replace(name, this.#before[i]!);
     this.#before = undefined;
   }
 
@@ -76,14 +82,31 @@ export async function copiesToTrain(
 ): Promise<TrainedCopy[]> {
   const originals = [...wholeModules(model, config.modulesToSave ?? []), ...biases(model, config, targets)];
   for (const { path, name, weight } of originals) requireFree(weight, `${path}.${name}`, adapter);
+  const copied = config.keepTies === true ? tied(model, originals) : originals.map((one) => ({ ...one, ties: [] }));
   const copies: TrainedCopy[] = [];
   try {
-    for (const original of originals) copies.push(new TrainedCopy(original, await copyOf(original.weight), adapter));
+    for (const original of copied) copies.push(new TrainedCopy(original, await copyOf(original.weight), adapter));
   } catch (error) {
     for (const copy of copies) copy.dispose();
     throw error;
   }
   return copies;
+}
+
+/** Each weight once, with its other uses anywhere in the model. */
+function tied(model: Module, originals: readonly Original[]): Copied[] {
+  const found = new Map<Weight, Copied>();
+  for (const original of originals) {
+    if (found.has(original.weight)) continue;
+    const ties: Original[] = [];
+    for (const [path, module] of model.modules()) {
+      for (const [name, weight] of module.weights()) {
+        if (weight === original.weight && module !== original.module) ties.push({ module, path, name, weight });
+      }
+    }
+    found.set(original.weight, { ...original, ties });
+  }
+  return [...found.values()];
 }
 
 function wholeModules(model: Module, names: readonly string[]): Original[] {
