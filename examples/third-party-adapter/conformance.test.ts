@@ -1,6 +1,5 @@
 import { cpu } from '@lowrank/backend-cpu';
 import { adapterConformance, adapterSummary, reference } from '@lowrank/conformance';
-import type { Adapter } from '@lowrank/core';
 import { describe, it } from 'vitest';
 import { houlsbyAdapter } from './houlsby.ts';
 import { lokrAdapter } from './lokr.ts';
@@ -14,7 +13,7 @@ const common = {
 
 adapterConformance(runner, {
   ...common,
-  adapter: veraAdapter as unknown as Adapter,
+  adapter: veraAdapter,
   kinds: ['linear'],
   configs: {
     'rank 16': { config: { rank: 16 } },
@@ -30,14 +29,14 @@ adapterConformance(runner, {
 
 adapterConformance(runner, {
   ...common,
-  adapter: houlsbyAdapter as unknown as Adapter,
+  adapter: houlsbyAdapter,
   configs: { 'size 5': { config: { size: 5 } } },
   badConfigs: [[{ size: 0.5 }, 'size']],
 });
 
 adapterConformance(runner, {
   ...common,
-  adapter: lokrAdapter as unknown as Adapter,
+  adapter: lokrAdapter,
   kinds: ['linear'],
   configs: {
     'rank 2, alpha 4': { config: { rank: 2, alpha: 4 } },

@@ -117,7 +117,9 @@ export const veraAdapter: Adapter<VeraConfig> = {
   },
 
   files: {
-    gguf: { unsupported: 'a llama.cpp file of low-rank pairs would hold the random projections of every layer; merge it' },
+    gguf: {
+      unsupported: 'a llama.cpp file of low-rank pairs would hold the random projections of every layer; merge it',
+    },
     peft: { unsupported: "PEFT draws VeRA's projections from PyTorch's generator, which has other numbers" },
   },
 };
