@@ -1,8 +1,9 @@
-// The test suite: fetches the model that some tests run on, then vitest on the sources. Ends with a line
+// The test suite: fetches the model and the tfjs-node that some tests run on, then vitest on the sources. Ends with a line
 // `N passed, N failed`, and with a failure where something failed or where nothing ran.
 import { parseCLI, startVitest } from 'vitest/node';
 import { SetupError } from './setup/stage.mjs';
 import { countTests } from './test/count-tests.mjs';
+import { installForTests, nameTfjsNode } from './test/install-tfjs-node.mjs';
 
 /** @param {import('./test/count-tests.mjs').Counts} counts */
 function end({ passed, failed, skipped }) {
@@ -19,6 +20,8 @@ try {
     const { fetchTestModel } = await import('./test/fetch-test-model.mjs');
     await fetchTestModel();
   }
+  nameTfjsNode();
+  if (filter.length === 0) await installForTests();
   const vitest = await startVitest('test', filter, { ...options, watch: false });
   const counts = countTests(vitest.state);
   await vitest.close();

@@ -31,4 +31,9 @@ export const commands = {
     run: [source, 'bench/main.ts'],
     usageFile: 'bench/usage.txt',
   },
+  'tfjs-node': {
+    summary: 'installs tfjs-node in the cache, for the tests of the TensorFlow.js backend',
+    run: [source, 'scripts/tfjs-node/main.mjs'],
+    usageFile: 'scripts/tfjs-node/usage.txt',
+  },
 };
