@@ -11,7 +11,7 @@ export function checkBlocks(
     const known = offered.length === 0 ? 'none is' : `those are ${offered.join(', ')}`;
     throw new BackendError('BACKEND_ARGUMENT', `block format ${format} is not offered: ${known}`, { value: format });
   }
-  const expected = byteLengthOf(format, shape);
+  const expected = byteLengthOf(format, shape, bytes);
   if (bytes.length !== expected) {
     throw new BackendError(
       'BACKEND_ARGUMENT',

@@ -1,0 +1,33 @@
+import { adamw } from './adamw.ts';
+import { attention, attentionBackward } from './attention.ts';
+import { crossEntropy, crossEntropyBackward } from './cross-entropy.ts';
+import { dropout } from './dropout.ts';
+import { gatherQuantized } from './gather-quantized.ts';
+import { matmulQuantized } from './matmul-quantized.ts';
+import { rmsNorm, rmsNormBackward, rmsNormWeightBackward } from './rms-norm.ts';
+import { rope } from './rope.ts';
+import { silu, siluBackward } from './silu.ts';
+import { softmax, softmaxBackward } from './softmax.ts';
+import { swiglu, swigluBackward } from './swiglu.ts';
+
+/** All of `FusedKernels`. */
+export const fused = {
+  adamw,
+  attention,
+  attentionBackward,
+  crossEntropy,
+  crossEntropyBackward,
+  dropout,
+  gatherQuantized,
+  matmulQuantized,
+  rmsNorm,
+  rmsNormBackward,
+  rmsNormWeightBackward,
+  rope,
+  silu,
+  siluBackward,
+  softmax,
+  softmaxBackward,
+  swiglu,
+  swigluBackward,
+};
