@@ -55,7 +55,10 @@ function absolute(x: Values): Float64Array {
 }
 
 function each(length: number, at: (i: number) => number, u: number): Tolerance {
-  return Float64Array.from({ length }, (_, i) => slack * at(i) + tiny(u));
+  const out = new Float64Array(length);
+  const least = tiny(u);
+  for (let i = 0; i < length; i++) out[i] = slack * at(i) + least;
+  return out;
 }
 
 // ---- Functions: relative errors ----
