@@ -3,10 +3,11 @@ import {
   lowRankAt,
   mul,
   scope,
-  startLowRank,
+  setUpLowRank,
   sub,
   tensor,
   type Adapter,
+  type Tensor,
 } from '@lowrank/core';
 import { doraScale, parseDoraConfig, type DoraConfig } from './config.ts';
 import { change } from './delta.ts';
@@ -19,25 +20,22 @@ import { peftFiles } from './peft-files.ts';
  * dropout, as PEFT: y = W x + b + (g - 1) W x~ + g s B A x~, with one mask.
  *
  * The magnitude starts as the weight's norms, rounded to f32, and those same numbers are kept as a buffer: so g is exactly 1
- * at the start.
+ * at the start. With PiSSA and OLoRA the buffer holds the norms of what those leave of the weight, and W + s B A is the
+ * original at the start, up to rounding.
  */
 export const doraAdapter: Adapter<DoraConfig> = {
   type: 'dora',
   interfaceVersion: ADAPTER_INTERFACE_VERSION,
   parseConfig: parseDoraConfig,
 
-  async setup(site, original, config, { backend, random }) {
-    const { inFeatures, outFeatures } = site;
+  async setup(site, original, config, context) {
+    const { params, buffers, base } = await setUpLowRank(site, original, lowRankAt(config, site.path), context);
+    const vector = (norms: Float32Array): Tensor => tensor(context.backend, norms, [site.outFeatures]);
     const norms = await weightNorms(original, site);
-    const { rank, ...here } = lowRankAt(config, site.path);
-    const { a, b } = startLowRank(site, { rank, ...here }, random);
     return {
-      params: {
-        A: tensor(backend, a, [rank, inFeatures]),
-        B: tensor(backend, b, [outFeatures, rank]),
-        magnitude: tensor(backend, norms, [outFeatures]),
-      },
-      buffers: { weightNorm: tensor(backend, norms, [outFeatures]) },
+      params: { ...params, magnitude: vector(norms) },
+      buffers: { ...buffers, weightNorm: vector(base === undefined ? norms : await weightNorms(base, site)) },
+      ...(base === undefined ? {} : { base }),
     };
   },
 

@@ -1,5 +1,6 @@
 import {
   AdapterError,
+  baseUnder,
   eachRowOfChange,
   hostPair,
   hostValues,
@@ -30,9 +31,10 @@ export async function mergeDora(
   const pair = hostPair('dora', state, rank, site);
   const magnitude = hostValues('dora', state.params['magnitude'], [outFeatures], `${path}.magnitude`);
   const norms = hostValues('dora', state.buffers['weightNorm'], [outFeatures], `${path}.weightNorm`);
-  await checkBase(original, norms, site);
+  const base = await baseUnder('dora', original, state, config, site);
+  await checkBase(base, norms, site);
 
-  const weight = await original.values();
+  const weight = await base.values();
   const columns = original.shape[1];
   const scale = doraScale(here);
   const squares = norms.map((norm) => norm * norm);

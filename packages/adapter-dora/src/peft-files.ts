@@ -1,4 +1,11 @@
-import { AdapterError, fromPeftConfig, peftPairNames, toPeftConfig, type AdapterFiles } from '@lowrank/core';
+import {
+  AdapterError,
+  fromPeftConfig,
+  peftPairNames,
+  stateOnOriginal,
+  toPeftConfig,
+  type AdapterFiles,
+} from '@lowrank/core';
 import type { DoraConfig } from './config.ts';
 
 /** PEFT's `adapter_config.json` for `peft_type: "LORA"` with `use_dora`, and the keys of its tensors. */
@@ -6,6 +13,8 @@ export const peftFiles: Exclude<AdapterFiles<DoraConfig>['peft'], { unsupported:
   peftType: 'LORA',
 
   tensorNames: (site) => ({ ...peftPairNames(site), magnitude: 'lora_magnitude_vector' }),
+
+  toState: (state, config, site) => stateOnOriginal('dora', state, config, site),
 
   toConfig: (config) => ({ ...toPeftConfig(config), use_dora: true }),
 

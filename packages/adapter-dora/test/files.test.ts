@@ -40,7 +40,7 @@ describe('PEFT', () => {
 
   it.each([
     ['lora_bias', true, 'ADAPTER_UNSUPPORTED'],
-    ['init_lora_weights', 'pissa', 'ADAPTER_UNSUPPORTED'],
+    ['init_lora_weights', 'pissa_niter_4', 'ADAPTER_UNSUPPORTED'],
     ['use_next_years_dora', true, 'ADAPTER_CONFIG'],
   ])('refuses %s = %j', (key, value, code) => {
     expect(() => peft.fromConfig({ ...written, [key]: value })).toThrow(

@@ -108,7 +108,7 @@ function checkSize(path: string, size: number): void {
   }
 }
 
-/** LoRA starts without looking at the weight. */
+/** There is no weight to look at: a start that needs one says so. */
 function absent({ inFeatures, outFeatures }: Site): ReturnType<typeof hostWeight> {
   return hostWeight([outFeatures, inFeatures], new Float32Array());
 }

@@ -1,9 +1,8 @@
 import {
   AdapterError,
   decodeArray,
-  hostPair,
   joinLowRankConfigs,
-  lowRankAt,
+  pairOnOriginal,
   transposedMatrix,
   type AdapterFiles,
   type HostArray,
@@ -16,13 +15,13 @@ import { parseLoraConfig, type LoraConfig } from './config.ts';
  * LoRA as llama.cpp has it, which scales by alpha / rank and knows no other rule. A and B go as they are, with one
  * exception: for rsLoRA, sqrt(rank) is multiplied into B (in float64, rounded once: exact for ranks 1, 4, 16, 64), so that
  * (alpha / rank) B' A = (alpha / sqrt(rank)) B A and all layers keep the one alpha that the file can hold. Read back it is
- * plain LoRA: that it was rsLoRA is not in the file. An embedding's A is turned over, as llama.cpp wants `token_embd`.
+ * plain LoRA: that it was rsLoRA is not in the file. After PiSSA and OLoRA the pair is the difference to their start, of twice the
+ * rank, so that it stands on the original base. An embedding's A is turned over, as llama.cpp wants `token_embd`.
  */
 export const ggufFiles: Exclude<AdapterFiles<LoraConfig>['gguf'], { unsupported: string }> = {
   toPair(state, config, site) {
-    const { rank, alpha, useRslora } = lowRankAt(config, site.path);
-    const { a, b } = hostPair('lora', state, rank, site);
-    const factor = useRslora ? Math.sqrt(rank) : 1;
+    const { a, b, rank, alpha } = pairOnOriginal('lora', state, config, site);
+    const factor = config.useRslora ? Math.sqrt(rank) : 1;
     return {
       alpha,
       a: turned(f32(new Float32Array(a), [rank, site.inFeatures]), site),

@@ -1,4 +1,5 @@
 import {
+  baseUnder,
   eachRowOfChange,
   hostPair,
   hostWeight,
@@ -10,7 +11,8 @@ import {
 import { loraScale, type LoraConfig } from './config.ts';
 
 /**
- * W + s B A, summed in float64 and rounded once to f32; an embedding's table becomes W + s (B A)^T.
+ * W + s B A, summed in float64 and rounded once to f32; an embedding's table becomes W + s (B A)^T. W is the weight that A and B
+ * stand on: the original, or with PiSSA and OLoRA what those left of it.
  * @param original [out, in]; an embedding's [vocabulary, dimension].
  */
 export async function mergeLora(
@@ -21,7 +23,8 @@ export async function mergeLora(
 ): Promise<HostWeight> {
   const here = lowRankAt(config, site.path);
   const pair = hostPair('lora', state, here.rank, site);
-  const merged = (await original.values()).slice();
+  const base = await baseUnder('lora', original, state, config, site);
+  const merged = (await base.values()).slice();
   const columns = original.shape[1];
   eachRowOfChange(pair, here.rank, loraScale(here), site, (change, row) => {
     const start = row * columns;

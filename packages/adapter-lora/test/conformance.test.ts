@@ -21,6 +21,14 @@ adapterConformance(
         },
       },
       'rank 4, orthogonal': { config: { rank: 4, init: 'orthogonal' }, start: 'rounded' },
+      'rank 3 by pattern, PiSSA': {
+        config: { rank: 64, alpha: 64, rankPattern: { '.*': 3 }, alphaPattern: { nowhere: 1, '.*': 5 }, init: 'pissa' },
+        start: 'rounded',
+      },
+      'rank 2, rsLoRA, OLoRA': {
+        config: { rank: 2, alpha: 1, init: 'olora', useRslora: true },
+        start: 'rounded',
+      },
     },
     badConfigs: [
       [{ rank: 0 }, 'rank'],
@@ -37,7 +45,7 @@ adapterConformance(
       [{ dropout: -0.1 }, 'dropout'],
       [{ dropout: NaN }, 'dropout'],
       [{ useRslora: 1 }, 'useRslora'],
-      [{ init: 'pissa' }, 'init'],
+      [{ init: 'loftq' }, 'init'],
       [{ init: 'orthogonal', rank: 3 }, 'rank'],
       [{ targetModules: '' }, 'targetModules'],
       [{ targetModules: '(' }, 'targetModules'],

@@ -191,9 +191,9 @@ describe('PEFT', () => {
     ['lora_bias', true],
     ['fan_in_fan_out', true],
     ['trainable_token_indices', [1]],
-    ['init_lora_weights', 'pissa'],
+    ['init_lora_weights', 'pissa_niter_16'],
     ['init_lora_weights', 'loftq'],
-    ['init_lora_weights', 'olora'],
+    ['init_lora_weights', 'corda'],
   ])('refuses %s = %j, which would give other numbers', (key, value) => {
     expect(() => peft.fromConfig({ ...written, [key]: value })).toThrow(
       expect.objectContaining({ code: 'ADAPTER_UNSUPPORTED', path: key, value }),

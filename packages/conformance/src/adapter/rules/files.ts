@@ -1,4 +1,4 @@
-import { hostWeight, type GgufPair, type HostState } from '@lowrank/core';
+import { hostWeight, type ConfiguredAdapter, type GgufPair, type HostState, type InjectedAdapter } from '@lowrank/core';
 import { demand } from '../../conformance-error.ts';
 import { demandClose, titleOf } from '../judge.ts';
 import { withRig, type Trial } from '../rig.ts';
@@ -80,14 +80,15 @@ function productOf({ alpha, a, b }: GgufPair, { row }: Trial): { value: Float64A
 
 /** The names and the configuration under which PEFT knows it. */
 export const peftFormIsWhole: AdapterRule = {
-  name: 'its PEFT form names every tensor once and brings the configuration back',
+  name: 'its PEFT form names every tensor once and brings configuration and change back',
   excuse: ({ configured: { adapter } }) =>
     'unsupported' in adapter.files.peft ? adapter.files.peft.unsupported : undefined,
   async run(trial) {
     const { adapter, config } = trial.configured;
     const { peft } = adapter.files;
     if ('unsupported' in peft) return;
-    await withRig(trial, {}, async ({ slot: { site, state } }) => {
+    const states = await stirredStates(trial);
+    await withRig(trial, { states }, async ({ slot: { site, state }, adapter: injected }) => {
       const names = peft.tensorNames(site);
       const own = [...Object.keys(state.params), ...Object.keys(state.buffers)];
       demand(
@@ -103,6 +104,13 @@ export const peftFormIsWhole: AdapterRule = {
         unknown
       >;
       const back = peft.fromConfig(saved);
+      const [live] = (await injected.hostStates()).values();
+      const written = peft.toState?.(live!, config, site) ?? live!;
+      if (written !== live) {
+        // Another form of the same change, with a configuration of its own.
+        await demandSameChange(trial, injected, written, back);
+        return;
+      }
       demand(
         JSON.stringify(back) === JSON.stringify(config),
         titleOf(
@@ -113,3 +121,32 @@ export const peftFormIsWhole: AdapterRule = {
     });
   },
 };
+
+/**
+ * What is written, read as a reader does (its buffers made anew from the original layer), merges to the same weight. Both ways
+ * sum the same products in float64; the weight that the adapter stood on while live and the sums are rounded to f32, 2^-24 of the
+ * largest number among them each, and adapters that divide by norms round those as well: sixteen roundings are allowed.
+ */
+async function demandSameChange(
+  trial: Trial,
+  live: InjectedAdapter,
+  written: HostState,
+  config: ConfiguredAdapter['config'],
+): Promise<void> {
+  const expected = await mergedOf(live);
+  const base = await live.slots[0]!.state.base?.values();
+  const largest = [...expected, ...(base ?? [])].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const configured = { adapter: trial.configured.adapter, config };
+  await withRig({ ...trial, configured }, {}, async ({ adapter: reader }) => {
+    const states = await reader.hostStates();
+    reader.load(new Map(Array.from(states, ([path, { buffers }]) => [path, { params: written.params, buffers }])));
+    demandClose(trial, 'the merged weight, written and read back', await mergedOf(reader), {
+      value: Float64Array.from(expected),
+      tolerance: new Float64Array(expected.length).fill(16 * 2 ** -24 * largest),
+    });
+  });
+}
+
+async function mergedOf(adapter: InjectedAdapter): Promise<Float32Array> {
+  return (await adapter.mergedWeight(adapter.sites[0]!.path)).values();
+}

@@ -13,7 +13,7 @@ import {
 import { patternValue } from '../targets.ts';
 
 /** How A and B start. */
-export type LowRankInit = 'kaiming' | 'gaussian' | 'orthogonal';
+export type LowRankInit = 'kaiming' | 'gaussian' | 'orthogonal' | 'pissa' | 'olora';
 
 /** What adapters whose change is a product of two thin matrices (LoRA, DoRA) are told, with every option resolved. */
 export interface LowRankConfig {
@@ -25,7 +25,10 @@ export interface LowRankConfig {
   readonly dropout: number;
   /** Scale by alpha / sqrt(rank) instead (rsLoRA; Kalajdzievski 2023, arXiv 2312.03732). */
   readonly useRslora: boolean;
-  /** `'kaiming'` and `'gaussian'` start exactly at the base; `'orthogonal'` (even ranks) within float32 rounding of it. */
+  /**
+   * `'kaiming'` and `'gaussian'` start exactly at the base; `'orthogonal'` (even ranks), `'pissa'` and `'olora'` within float32
+   * rounding of it. The last two replace the base while the adapter is on.
+   */
   readonly init: LowRankInit;
   readonly targetModules: readonly string[] | string;
   readonly excludeModules: readonly string[] | string;
@@ -84,7 +87,7 @@ const fields = {
   alpha,
   dropout: finiteNumber(0, 'a probability from 0 to below 1', (probability) => probability >= 0 && probability < 1),
   useRslora: flag(false),
-  init: oneOf('kaiming', ['kaiming', 'gaussian', 'orthogonal']),
+  init: oneOf('kaiming', ['kaiming', 'gaussian', 'orthogonal', 'pissa', 'olora']),
   targetModules: moduleNames(['q_proj', 'v_proj'], 1),
   excludeModules: moduleNames([], 0),
   rankPattern: patternTable(rank),

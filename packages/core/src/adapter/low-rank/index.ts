@@ -11,5 +11,7 @@ export {
 } from './config.ts';
 export { lowRankDelta, type LowRankPair } from './delta.ts';
 export { eachRowOfChange, hostPair, hostValues, transposedMatrix, type HostPair } from './host-pair.ts';
-export { startLowRank, type LowRankStart } from './init.ts';
+export { loftqStart, type Quantize } from './from-weight.ts';
+export { setUpLowRank, startLowRank, type LowRankStart, type LowRankTensors } from './init.ts';
+export { baseUnder, pairOnOriginal, stateOnOriginal, type ExportedPair } from './on-original.ts';
 export { fromPeftConfig, peftPairNames, toPeftConfig } from './peft-config.ts';

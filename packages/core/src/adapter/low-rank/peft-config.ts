@@ -1,10 +1,14 @@
 import { AdapterError, type Site } from '../adapter.ts';
 import { parseLowRankConfig, type LowRankConfig, type LowRankInit } from './config.ts';
+import { doubledAlpha, doublesRank } from './on-original.ts';
 
+/** What is written: adapters that replaced the base are written in a form that stands on the original, as if begun plainly. */
 const initNames: Readonly<Record<LowRankInit, boolean | string>> = {
   kaiming: true,
   gaussian: 'gaussian',
   orthogonal: 'orthogonal',
+  pissa: true,
+  olora: true,
 };
 
 /** The keys of A and B after the module's path in PEFT's files. */
@@ -14,19 +18,22 @@ export function peftPairNames({ kind }: Site): { readonly A: string; readonly B:
     : { A: 'lora_A.weight', B: 'lora_B.weight' };
 }
 
-/** PEFT's `adapter_config.json` for `peft_type: "LORA"`. */
+/** PEFT's `adapter_config.json` for `peft_type: "LORA"`, to go with the tensors of `stateOnOriginal`. */
 export function toPeftConfig(config: LowRankConfig): Record<string, unknown> {
+  const twice = doublesRank(config);
+  const rank = (own: number): number => (twice ? 2 * own : own);
+  const alpha = (own: number): number => (twice ? doubledAlpha(config, own) : own);
   return {
     peft_type: 'LORA',
-    r: config.rank,
-    lora_alpha: config.alpha,
+    r: rank(config.rank),
+    lora_alpha: alpha(config.alpha),
     lora_dropout: config.dropout,
     use_rslora: config.useRslora,
     init_lora_weights: initNames[config.init],
     target_modules: config.targetModules,
     exclude_modules: orNull(config.excludeModules),
-    rank_pattern: config.rankPattern,
-    alpha_pattern: config.alphaPattern,
+    rank_pattern: each(config.rankPattern, rank),
+    alpha_pattern: each(config.alphaPattern, alpha),
     layers_to_transform: orNull(config.layersToTransform),
     layers_pattern: orNull(config.layersPattern),
     modules_to_save: orNull(config.modulesToSave),
@@ -35,6 +42,10 @@ export function toPeftConfig(config: LowRankConfig): Record<string, unknown> {
     inference_mode: true,
     task_type: 'CAUSAL_LM',
   };
+}
+
+function each(table: Readonly<Record<string, number>>, change: (own: number) => number): Record<string, number> {
+  return Object.fromEntries(Object.entries(table).map(([key, own]) => [key, change(own)]));
 }
 
 /** PEFT has null for what is not asked for. */
@@ -144,14 +155,17 @@ function isEmpty(value: unknown): boolean {
   return value === null || (typeof value === 'object' && Object.keys(value).length === 0);
 }
 
-/** Ways of starting that only decide where training began read as the default; those that change the base are refused. */
+/**
+ * Ways of starting that only decide where training began read as the default. PiSSA and OLoRA are done again on the base, as PEFT
+ * does; those that cannot be done again with the same numbers are refused.
+ */
 function initOf(type: string, value: unknown): LowRankInit {
   if (value === undefined || typeof value === 'boolean') return 'kaiming';
-  if (value === 'gaussian' || value === 'orthogonal') return value;
+  if (value === 'gaussian' || value === 'orthogonal' || value === 'pissa' || value === 'olora') return value;
   if (value === 'eva' || value === 'mica') return 'kaiming';
   throw new AdapterError(
     'ADAPTER_UNSUPPORTED',
-    `${type}: init_lora_weights is ${JSON.stringify(value)}, which changes the base weights; convert the adapter with PEFT first (path_initial_model_for_weight_conversion)`,
+    `${type}: init_lora_weights is ${JSON.stringify(value)}, which changes the base weights in a way that cannot be repeated exactly here; convert the adapter with PEFT first (path_initial_model_for_weight_conversion)`,
     {
       path: 'init_lora_weights',
       value,
