@@ -48,3 +48,20 @@ export class ConformanceError extends Error {
 export function demand(holds: boolean, rule: string, value?: unknown): asserts holds {
   if (!holds) throw new ConformanceError('CONFORMANCE_CONTRACT', rule, value);
 }
+
+/**
+ * Throws `CONFORMANCE_CONTRACT` where an error is not one of core's own: also where its class only has the same name, as
+ * with a plugin that brings a copy of core.
+ */
+export function demandClass<E extends Error>(
+  error: unknown,
+  Class: abstract new (...args: never[]) => E,
+  rule: string,
+): asserts error is E {
+  const name = error instanceof Error ? error.name : typeof error;
+  const copied =
+    name === Class.name
+      ? `one of another copy of @lowrank/core: two are installed, or the plugin bundles its own (npm ls @lowrank/core; core is a peer dependency of plugins)`
+      : name;
+  demand(error instanceof Class, `${rule}, not ${copied}`, error);
+}

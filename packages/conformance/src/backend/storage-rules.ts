@@ -1,6 +1,6 @@
 import { BackendError } from '@lowrank/core';
 import type { Backend, BackendErrorCode, TypedArray } from '@lowrank/core';
-import { demand } from '../conformance-error.ts';
+import { demand, demandClass } from '../conformance-error.ts';
 import { integers, uniform } from './inputs.ts';
 import { sameBits } from './operands.ts';
 import { blockSizeOf, randomBlocks } from './quantized-bytes.ts';
@@ -21,11 +21,7 @@ async function demandFailure(
     error = thrown;
   }
   demand(error !== undefined, `${what} must fail`);
-  demand(
-    error instanceof BackendError,
-    `${what} must fail with a BackendError, not ${error instanceof Error ? error.name : typeof error}`,
-    error,
-  );
+  demandClass(error, BackendError, `${what} must fail with a BackendError`);
   demand(codes.includes(error.code), `${what} must fail with ${codes.join(' or ')}, not ${error.code}`, error.code);
 }
 

@@ -1,5 +1,5 @@
 import { AdapterError, type ConfiguredAdapter } from '@lowrank/core';
-import { demand } from '../../conformance-error.ts';
+import { demand, demandClass } from '../../conformance-error.ts';
 
 /** A claim about an adapter's configuration, without backend or layer. */
 export interface ConfigRule {
@@ -42,11 +42,9 @@ export function demandRefused(type: string, parse: () => unknown, path?: string)
   } catch (error) {
     thrown = error;
   }
-  demand(
-    thrown instanceof AdapterError && thrown.code === 'ADAPTER_CONFIG',
-    `${type}: a configuration with a wrong ${path ?? 'type'} must throw ADAPTER_CONFIG, not ${String(thrown)}`,
-    thrown,
-  );
+  const rule = `${type}: a configuration with a wrong ${path ?? 'type'} must throw an AdapterError with code ADAPTER_CONFIG`;
+  demandClass(thrown, AdapterError, rule);
+  demand(thrown.code === 'ADAPTER_CONFIG', `${rule}, not ${String(thrown)}`, thrown);
   demand(
     path === undefined || thrown.path?.startsWith(path) === true,
     `${type}: the error names the path ${String(thrown.path)}, not ${path}`,
