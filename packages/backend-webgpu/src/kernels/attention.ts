@@ -21,9 +21,6 @@ function parametersOf({ heads, kvHeads, headSize, scale }: AttentionSpec): Recor
   return { heads, kvHeads, perKey: heads / kvHeads, headSize, scale };
 }
 
-const each = <Result>(slices: number, make: (slice: number) => Result): Result[] =>
-  Array.from({ length: slices }, (_, slice) => make(slice));
-
 /** A tile of queries: the invocation's row, and how many keys it sees (0: it is beyond the last). */
 const queryTile = /* wgsl */ `
   let kvHead = group % p.kvHeads;
@@ -70,7 +67,7 @@ const forward = memoized((type: Vector, slices: number): Program => ({
   let lane0 = local / 8u * 8u;
   var most = -3.4e38;
   var sum = 0.0;
-${each(slices, (i) => `  var y${i} = vec4f();`).join('\n')}
+  var sumY: array<vec4f, ${slices}>;
   for (var key = 0u; key < end; key += 32u) {${keysOfTile}
     var scores = vec4f();${multiplyRows('scores', slices, 'slice_q(valid, start, slice, local)', 'slice_k(keyValid, keyFrom, slice, local)')}
     scores = select(vec4f(-3.4e38), scores * p.scale, seen);
@@ -89,14 +86,12 @@ ${each(slices, (i) => `  var y${i} = vec4f();`).join('\n')}
     sum *= fade;
     for (var i = 0u; i < 8u; i++) {
       sum += sums[lane0 + i];
-    }${mixRows(
-      slices,
-      (slice) => `slice_v(keyValid, keyFrom, ${slice}, local)`,
-      (i) => `y${i} = y${i} * fade + mixture(local);`,
-    )}
+    }${mixRows(slices, 'slice_v(keyValid, keyFrom, slice, local)', 'sumY[slice] = sumY[slice] * fade + mixture(local);')}
   }
   if (valid) {
-${each(slices, (i) => `    storeSlice_y(start, ${i}u, local, y${i} / sum);`).join('\n')}
+    for (var slice = 0u; slice < ${slices}u; slice++) {
+      storeSlice_y(start, slice, local, sumY[slice] / sum);
+    }
     if (local % 8u == 0u) {
       store_logSumExp(index, most + log(sum));
     }
@@ -146,19 +141,17 @@ const towardQueries = memoized((type: Vector, slices: number): Program => ({
   ].join('\n'),
   body: /* wgsl */ `${queryTile}
   let kept = load_kept(select(0u, index, valid));
-${each(slices, (i) => `  var dq${i} = vec4f();`).join('\n')}
+  var sumQ: array<vec4f, ${slices}>;
   for (var key = 0u; key < end; key += 32u) {${keysOfTile}
     var scores = vec4f();${multiplyRows('scores', slices, 'slice_q(valid, start, slice, local)', 'slice_k(keyValid, keyFrom, slice, local)')}
     var slopes = vec4f();${multiplyRows('slopes', slices, 'slice_dy(valid, start, slice, local)', 'slice_v(keyValid, keyFrom, slice, local)')}
     let probability = select(vec4f(), expOf(scores * p.scale - kept.x), seen);
-    weights[local] = probability * (slopes - kept.y) * p.scale;${mixRows(
-      slices,
-      (slice) => `slice_k(keyValid, keyFrom, ${slice}, local)`,
-      (i) => `dq${i} += mixture(local);`,
-    )}
+    weights[local] = probability * (slopes - kept.y) * p.scale;${mixRows(slices, 'slice_k(keyValid, keyFrom, slice, local)', 'sumQ[slice] += mixture(local);')}
   }
   if (valid) {
-${each(slices, (i) => `    storeSlice_dq(start, ${i}u, local, dq${i});`).join('\n')}
+    for (var slice = 0u; slice < ${slices}u; slice++) {
+      storeSlice_dq(start, slice, local, sumQ[slice]);
+    }
   }`,
 }));
 
@@ -184,7 +177,8 @@ const towardKeys = memoized((type: Vector, slices: number): Program => ({
   let valid = key < sequence.w;
   let start = ((sequence.z + key) * p.kvHeads + kvHead) * p.headSize;
   let firstRow = (max(firstKey, behind) - behind) * p.perKey;
-${each(slices, (i) => `  var dk${i} = vec4f();\n  var dv${i} = vec4f();`).join('\n')}
+  var sumK: array<vec4f, ${slices}>;
+  var sumV: array<vec4f, ${slices}>;
   for (var row = firstRow; row < rows; row += 32u) {
     let own = row + local / 8u;
     let ownValid = own < rows;
@@ -202,19 +196,14 @@ ${each(slices, (i) => `  var dk${i} = vec4f();\n  var dv${i} = vec4f();`).join('
     var scores = vec4f();${multiplyRows('scores', slices, 'slice_k(valid, start, slice, local)', 'slice_q(ownValid, ownFrom, slice, local)')}
     var slopes = vec4f();${multiplyRows('slopes', slices, 'slice_v(valid, start, slice, local)', 'slice_dy(ownValid, ownFrom, slice, local)')}
     let probability = select(vec4f(), expOf(scores * p.scale - vec4f(kept0.x, kept1.x, kept2.x, kept3.x)), seen);
-    weights[local] = probability;${mixRows(
-      slices,
-      (slice) => `slice_dy(ownValid, ownFrom, ${slice}, local)`,
-      (i) => `dv${i} += mixture(local);`,
-    )}
-    weights[local] = probability * (slopes - vec4f(kept0.y, kept1.y, kept2.y, kept3.y)) * p.scale;${mixRows(
-      slices,
-      (slice) => `slice_q(ownValid, ownFrom, ${slice}, local)`,
-      (i) => `dk${i} += mixture(local);`,
-    )}
+    weights[local] = probability;${mixRows(slices, 'slice_dy(ownValid, ownFrom, slice, local)', 'sumV[slice] += mixture(local);')}
+    weights[local] = probability * (slopes - vec4f(kept0.y, kept1.y, kept2.y, kept3.y)) * p.scale;${mixRows(slices, 'slice_q(ownValid, ownFrom, slice, local)', 'sumK[slice] += mixture(local);')}
   }
   if (valid) {
-${each(slices, (i) => `    storeSlice_dk(start, ${i}u, local, dk${i});\n    storeSlice_dv(start, ${i}u, local, dv${i});`).join('\n')}
+    for (var slice = 0u; slice < ${slices}u; slice++) {
+      storeSlice_dk(start, slice, local, sumK[slice]);
+      storeSlice_dv(start, slice, local, sumV[slice]);
+    }
   }`,
 }));
 

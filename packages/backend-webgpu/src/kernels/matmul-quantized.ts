@@ -67,19 +67,16 @@ fn loadWeights(row: u32, rows: u32, column: u32) -> vec4f {
   let loadRow = local / 4u;
   let loadAt = (local % 4u) * 4u;
 ${each.map((i) => `  var sum${i} = vec4f();`).join('\n')}
-  var x = loadX(row0 + loadRow, loadAt);
-  var w = ${nextWeights(transposed, '0u')};
-  for (var k0 = 0u; k0 < p.k; k0 += ${depth}u) {
-    workgroupBarrier();
-    ${rowsEach === 4 ? '' : `if (loadRow < ${tileRows}u) `}{ xs[loadRow * ${stride}u + local % 4u] = x; }
-    ws[${transposed ? 'local' : `loadRow * ${stride}u + local % 4u`}] = w;
-    workgroupBarrier();
-    let next = k0 + ${depth}u;
-    if (next < p.k) {
-      x = loadX(row0 + loadRow, next + loadAt);
-      w = ${nextWeights(transposed, 'next')};
+  var x = vec4f();
+  var w = vec4f();
+  // One tile is read while the one before it is multiplied.
+  for (var at = 0u; at < p.k + ${depth}u; at += ${depth}u) {
+    if (at < p.k) {
+      x = loadX(row0 + loadRow, at + loadAt);
+      w = ${nextWeights(transposed)};
     }
-    for (var s = 0u; s < ${depth / 4}u; s++) {
+    if (at > 0u) {
+      for (var s = 0u; s < ${depth / 4}u; s++) {
 ${[0, 1, 2, 3].map((j) => `      let w${j} = ws[${transposed ? `(4u * s + ${j}u) * 16u + tx` : `(tx + ${16 * j}u) * ${stride}u + s`}];`).join('\n')}
 ${each
   .map((i) => {
@@ -89,18 +86,23 @@ ${each
       : `      let x${i} = ${row};\n      sum${i} += vec4f(dot(x${i}, w0), dot(x${i}, w1), dot(x${i}, w2), dot(x${i}, w3));`;
   })
   .join('\n')}
+      }
     }
+    workgroupBarrier();
+    ${rowsEach === 4 ? '' : `if (loadRow < ${tileRows}u) `}{ xs[loadRow * ${stride}u + local % 4u] = x; }
+    ws[${transposed ? 'local' : `loadRow * ${stride}u + local % 4u`}] = w;
+    workgroupBarrier();
   }
 ${each.map((i) => store(transposed && y4, transposed ? 'column0 + 4u * tx' : 'column0 + tx', transposed ? 1 : 16, i)).join('\n')}`,
     };
   },
 );
 
-/** An invocation's part of the tile of W at step `k0`: [columns of y, k] or, transposed, [k, columns of y]. */
-function nextWeights(transposed: boolean, k0: string): string {
+/** An invocation's part of the tile of W at step `at`: [columns of y, k] or, transposed, [k, columns of y]. */
+function nextWeights(transposed: boolean): string {
   return transposed
-    ? `loadWeights(${k0} + ty, p.k, column0 + 4u * tx)`
-    : `loadWeights(column0 + loadRow, p.n, ${k0} + loadAt)`;
+    ? 'loadWeights(at + ty, p.k, column0 + 4u * tx)'
+    : 'loadWeights(column0 + loadRow, p.n, at + loadAt)';
 }
 
 /** Writes `sum<i>`: columns `column`, `column + apart`, ... of its row. */
@@ -159,7 +161,7 @@ export const matmulQuantized =
       });
       return y;
     }
-    const rowsEach = m > 32 ? 4 : 1;
+    const rowsEach = m > 32 ? 4 : m > 16 ? 2 : 1;
     const tilesDown = Math.ceil(m / (16 * rowsEach));
     device.run(tiled(format, transposed, rowsEach, k % 4 === 0, n % 4 === 0, whole), {
       operands,

@@ -107,14 +107,16 @@ export function multiplyRows(into: string, slices: number, left: string, right: 
     }`;
 }
 
-/** `use(slice, mixture)` for each slice of what the weights mix; the weights may change afterwards. */
-export function mixRows(slices: number, rows: (slice: string) => string, use: (slice: number) => string): string {
-  return Array.from(
-    { length: slices },
-    (_, slice) => /* wgsl */ `
-    b[placeOf(local / 8u, local % 8u)] = ${rows(`${slice}u`)};
-    workgroupBarrier();
-    ${use(slice)}
-    workgroupBarrier();`,
-  ).join('');
+/**
+ * `use`, which calls `mixture`, for each `slice` of the rows that the weights mix; the weights may change afterwards. A vector of
+ * `use` is found by an index that is no constant: it is touched once where `mixture` reads forty.
+ */
+export function mixRows(slices: number, rows: string, use: string): string {
+  return /* wgsl */ `
+    for (var slice = 0u; slice < ${slices}u; slice++) {
+      b[placeOf(local / 8u, local % 8u)] = ${rows};
+      workgroupBarrier();
+      ${use}
+      workgroupBarrier();
+    }`;
 }
