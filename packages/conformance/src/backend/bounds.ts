@@ -535,3 +535,23 @@ export function adamw(
   );
   return [moved, first, second];
 }
+
+/**
+ * The moments are products of a map's entry and a scale, rounded once more than those of `adamw`, which has three roundings and
+ * more: twice its bounds cover that. The largest of a block is off by no more than one of its elements is.
+ */
+export function adamw8bit(
+  parameter: Values,
+  gradient: Values,
+  firstMoment: Values,
+  secondMoment: Values,
+  spec: AdamWSpec,
+  u: number,
+): [parameter: Tolerance, firstAbsmax: Tolerance, secondAbsmax: Tolerance] {
+  const [moved, first, second] = adamw(parameter, gradient, firstMoment, secondMoment, spec, u);
+  const ofBlocks = (bounds: Tolerance): Tolerance =>
+    Float64Array.from({ length: Math.ceil(spec.length / 256) }, (_, block) =>
+      bounds.subarray(256 * block, 256 * (block + 1)).reduce((most, bound) => Math.max(most, 2 * bound), 0),
+    );
+  return [moved.map((bound) => 2 * bound), ofBlocks(first), ofBlocks(second)];
+}

@@ -2,7 +2,8 @@
  * What mode `perf` times: each kernel once or twice, in the sizes that training SmolLM2-135M calls it with (576 wide,
  * 1536 inside, 9 heads of 64 on 3, a vocabulary cut to 8,192) on 256 tokens.
  */
-import type { AttentionSpec, BlockFormat, MatmulSpec, QuantizedMatmulSpec } from '@lowrank/core';
+import { dynamicMap, unsignedDynamicMap } from '@lowrank/core';
+import type { AdamWSpec, AttentionSpec, BlockFormat, MatmulSpec, QuantizedMatmulSpec } from '@lowrank/core';
 import type { Case, Input } from './case.ts';
 import { integers, uniform } from './inputs.ts';
 import { randomBlocks } from './quantized-bytes.ts';
@@ -16,6 +17,17 @@ export interface PerfCase extends Pick<Case, 'kernel' | 'name' | 'inputs' | 'run
 
 const [tokens, width, inner, heads, kvHeads, headSize, vocabulary] = [256, 576, 1536, 9, 3, 64, 8192];
 const length = tokens * inner;
+
+const step: AdamWSpec = {
+  length,
+  learningRate: 1e-3,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  correction1: 0.5,
+  correction2: 0.5,
+};
 
 const floats = (name: string, ...shape: number[]): Input => ({
   name,
@@ -268,20 +280,25 @@ function rows(): PerfCase[] {
         name,
         data: uniform(`perf ${name}`, length, 0, 1),
       })),
-      run: (k, [p, g, m, v]) =>
-        inPlace(() =>
-          k.adamw(p!, g!, m!, v!, {
-            length,
-            learningRate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weightDecay: 0.01,
-            correction1: 0.5,
-            correction2: 0.5,
-          }),
-        ),
+      run: (k, [p, g, m, v]) => inPlace(() => k.adamw(p!, g!, m!, v!, step)),
       bytes: 7 * 4 * length,
+    },
+    {
+      kernel: 'adamw8bit',
+      name: `${length}`,
+      inputs: [
+        { name: 'parameter', data: uniform('perf parameter', length, 0, 1) },
+        { name: 'gradient', data: uniform('perf gradient', length, 0, 1) },
+        ...['first', 'second'].flatMap((name) => [
+          { name: `${name}Codes`, data: new Int32Array(length / 4) },
+          { name: `${name}Absmax`, data: uniform(`perf ${name}`, length / 256, 0, 1) },
+        ]),
+        { name: 'firstMap', data: dynamicMap() },
+        { name: 'secondMap', data: unsignedDynamicMap() },
+      ],
+      run: (k, [p, g, m, mAbsmax, v, vAbsmax, mMap, vMap]) =>
+        inPlace(() => k.adamw8bit(p!, g!, m!, mAbsmax!, v!, vAbsmax!, mMap!, vMap!, step)),
+      bytes: (3 * 4 + 4) * length,
     },
   ];
 }

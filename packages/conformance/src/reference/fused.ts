@@ -2,6 +2,7 @@
 import type { AttentionSpec, FusedKernels, Storage } from '@lowrank/core';
 import { silu, siluBackward, swiglu, swigluBackward } from './activations.ts';
 import { adamw } from './adamw.ts';
+import { adamw8bit, type CodedMoment } from './adamw8bit.ts';
 import { attention, attentionBackward } from './attention.ts';
 import { crossEntropy, crossEntropyBackward } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
@@ -194,7 +195,7 @@ function assertSegments(kernel: string, spec: AttentionSpec): void {
   if (wrong >= 0) throw refuse(kernel, `query ${wrong} belongs to ${owners[wrong]} segments, not to one`, segments);
 }
 
-function training(heap: Heap): Some<'dropout' | 'adamw'> {
+function training(heap: Heap): Some<'dropout' | 'adamw' | 'adamw8bit'> {
   return {
     dropout(x, spec) {
       const size = sizeOf('dropout', '[rows, columns]', [spec.rows, spec.columns]);
@@ -206,6 +207,21 @@ function training(heap: Heap): Some<'dropout' | 'adamw'> {
         heap.f32('adamw', 'gradient', gradient, spec.length),
         heap.f32('adamw', 'firstMoment', firstMoment, spec.length),
         heap.f32('adamw', 'secondMoment', secondMoment, spec.length),
+        spec,
+      );
+    },
+    adamw8bit(parameter, gradient, firstCodes, firstAbsmax, secondCodes, secondAbsmax, firstMap, secondMap, spec) {
+      const [words, blocks] = [Math.ceil(spec.length / 4), Math.ceil(spec.length / 256)];
+      const moment = (name: string, codes: Storage, absmax: Storage, map: Storage): CodedMoment => ({
+        codes: heap.i32('adamw8bit', `${name}Codes`, codes, words),
+        absmax: heap.f32('adamw8bit', `${name}Absmax`, absmax, blocks),
+        map: heap.f32('adamw8bit', `${name}Map`, map, 256),
+      });
+      adamw8bit(
+        heap.f32('adamw8bit', 'parameter', parameter, spec.length),
+        heap.f32('adamw8bit', 'gradient', gradient, spec.length),
+        moment('first', firstCodes, firstAbsmax, firstMap),
+        moment('second', secondCodes, secondAbsmax, secondMap),
         spec,
       );
     },

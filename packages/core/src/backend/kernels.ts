@@ -209,6 +209,28 @@ export interface FusedKernels {
 
   /** One AdamW step in place on parameter, firstMoment and secondMoment (Loshchilov & Hutter 2019, arXiv 1711.05101). */
   adamw(parameter: Storage, gradient: Storage, firstMoment: Storage, secondMoment: Storage, spec: AdamWSpec): void;
+
+  /**
+   * The same step with moments of 8 bits in blocks of 256 along the flattened parameter (Dettmers et al. 2022,
+   * arXiv 2110.02861), in place on parameter, codes and absmax. A moment is map[code] * absmax[block]; after the step absmax is
+   * the block's largest magnitude, and the code that of f32(moment / absmax) (of f32(moment / 1) where absmax is 0): the
+   * number of f32 midpoints between neighbours in the map that are strictly below it. A second moment above 0 takes a code
+   * of 1 at least. Nothing is fused, as in `adamw`, so that composed steps have the same bits.
+   *
+   * Codes are i32 [ceil(length / 4)], element i in bits 8 (i mod 4) and up of word floor(i / 4), zeros behind the last; absmax
+   * f32 [ceil(length / 256)]; maps f32 [256] in ascending order, the first moment's with its own zero.
+   */
+  adamw8bit(
+    parameter: Storage,
+    gradient: Storage,
+    firstCodes: Storage,
+    firstAbsmax: Storage,
+    secondCodes: Storage,
+    secondAbsmax: Storage,
+    firstMap: Storage,
+    secondMap: Storage,
+    spec: AdamWSpec,
+  ): void;
 }
 
 /** The names of all fused kernels, for manifests, counting wrappers and support tables. */
@@ -231,6 +253,7 @@ export const fusedKernelNames: readonly (keyof FusedKernels)[] = [
   'crossEntropyBackward',
   'dropout',
   'adamw',
+  'adamw8bit',
 ];
 
 export const primitiveNames: readonly (keyof Primitives)[] = [

@@ -10,6 +10,7 @@
 const { fround } = Math;
 
 let map: Float32Array | undefined;
+let unsigned: Float32Array | undefined;
 
 /** The 256 numbers. The same array each time: not to be changed. */
 export function dynamicMap(): Float32Array {
@@ -17,20 +18,26 @@ export function dynamicMap(): Float32Array {
   return map;
 }
 
+/** The map for what is never negative: 256 numbers from 0 to 1, with n = 2^(i + 1) and no minus. Not to be changed either. */
+export function unsignedDynamicMap(): Float32Array {
+  unsigned ??= makeMap(true);
+  return unsigned;
+}
+
 /** Where 0 is in {@link dynamicMap}. */
 export const dynamicMapZero = 127;
 
-function makeMap(): Float32Array {
+function makeMap(withoutSign = false): Float32Array {
   const values = new Float32Array(256);
   values[0] = 1;
   let count = 2;
   for (let i = 0; i < 7; i++) {
     const power = fround(10 ** (i - 6));
-    const bounds = linspace(2 ** i);
+    const bounds = linspace(2 ** (withoutSign ? i + 1 : i));
     for (let k = 1; k < bounds.length; k++) {
       const value = fround(power * fround(fround(bounds[k - 1]! + bounds[k]!) / 2));
       values[count++] = value;
-      values[count++] = -value;
+      if (!withoutSign) values[count++] = -value;
     }
   }
   return values.sort();

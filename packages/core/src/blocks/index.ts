@@ -3,7 +3,7 @@ export { blockFormats, isInlineBlockFormat } from './block-formats.ts';
 export { decodeArray, decodeRows } from './decode.ts';
 export { encodeArray } from './encode.ts';
 export type { EncodableFormat } from './encode.ts';
-export { dynamicMap } from './dynamic-map.ts';
+export { dynamicMap, unsignedDynamicMap } from './dynamic-map.ts';
 export { fourBitCodes, isFourBitFormat } from './four-bit-codes.ts';
 export type { FourBitCodes, FourBitFormat } from './four-bit-codes.ts';
 export { quantize4bit } from './four-bit-encode.ts';

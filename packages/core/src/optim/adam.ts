@@ -1,15 +1,18 @@
 import type { AdamWSpec } from '../backend/kernels.ts';
 import { CoreError } from '../errors/core-error.ts';
-import { add, div, mul, sub } from '../ops/binary.ts';
-import { offset, scale } from '../ops/scale.ts';
-import { sqrt } from '../ops/unary.ts';
+import { add } from '../ops/binary.ts';
+import { scale } from '../ops/scale.ts';
 import { pow } from '../numerics/elementary.ts';
-import { fromStorage, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { adamwStep } from './adamw-step.ts';
+import { zeroMoment, type Moment } from './moment.ts';
 import {
   MomentOptimizer,
   overwrite,
   requireFraction,
+  type MakeMoments,
   type OptimizerOptions,
+  type OptimizerSettings,
   type ParameterGroup,
   type Slot,
 } from './optimizer.ts';
@@ -25,30 +28,42 @@ export interface AdamOptions extends OptimizerOptions {
   readonly weightDecay?: number;
 }
 
+/** What Adam keeps for a parameter. */
+export const firstAndSecond: MakeMoments = (parameter) =>
+  new Map<string, Moment>([
+    ['firstMoment', zeroMoment(parameter)],
+    ['secondMoment', zeroMoment(parameter)],
+  ]);
+
 /** Adam and AdamW: they differ in where the weight decay goes. */
-abstract class AdaptiveMoments extends MomentOptimizer {
+export abstract class AdaptiveMoments extends MomentOptimizer {
   readonly #beta1: number;
   readonly #beta2: number;
   readonly #epsilon: number;
 
-  constructor(groups: readonly ParameterGroup[], options: AdamOptions, defaultDecay: number) {
+  constructor(
+    groups: readonly ParameterGroup[],
+    options: AdamOptions,
+    defaultDecay: number,
+    makeMoments: MakeMoments = firstAndSecond,
+    others: OptimizerSettings = {},
+  ) {
     const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = defaultDecay } = options;
     requireFraction(beta1, 'beta1');
     requireFraction(beta2, 'beta2');
     if (!(epsilon > 0)) {
       throw new CoreError('CORE_ARGUMENT', `optimizer: epsilon is ${epsilon}; it is above 0`, { value: epsilon });
     }
-    super(groups, { learningRate, beta1, beta2, epsilon, weightDecay }, ['firstMoment', 'secondMoment']);
+    super(groups, { learningRate, beta1, beta2, epsilon, weightDecay, ...others }, makeMoments);
     this.#beta1 = beta1;
     this.#beta2 = beta2;
     this.#epsilon = epsilon;
   }
 
-  /** The kernel where the backend has it, else the same operations in the same order. */
-  protected apply(slot: Slot, gradient: Tensor, learningRate: number, weightDecay: number, step: number): void {
-    const [first, second] = slot.moments as [Tensor, Tensor];
-    const spec: AdamWSpec = {
-      length: slot.parameter.size,
+  /** The numbers of a step, counted from 1. */
+  protected spec({ parameter }: Slot, learningRate: number, weightDecay: number, step: number): AdamWSpec {
+    return {
+      length: parameter.size,
       learningRate,
       beta1: this.#beta1,
       beta2: this.#beta2,
@@ -57,40 +72,22 @@ abstract class AdaptiveMoments extends MomentOptimizer {
       correction1: 1 - pow(this.#beta1, step),
       correction2: 1 - pow(this.#beta2, step),
     };
-    const { adamw } = slot.parameter.backend.kernels;
-    if (adamw === undefined) composed(slot.parameter, gradient, first, second, spec);
-    else adamw(slot.parameter.storage, gradient.storage, first.storage, second.storage, spec);
   }
-}
 
-/**
- * Each operation rounds on its own, in the order that fused kernels keep to:
- * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) (g g);
- * p = p (1 - learningRate weightDecay) - (learningRate (m / correction1)) / (sqrt(v / correction2) + epsilon).
- */
-function composed(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, spec: AdamWSpec): void {
-  const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = spec;
-  const m = add(scale(first, beta1), scale(gradient, 1 - beta1));
-  const v = add(scale(second, beta2), scale(mul(gradient, gradient), 1 - beta2));
-  const step = div(scale(divideBy(m, correction1), learningRate), offset(sqrt(divideBy(v, correction2)), epsilon));
-  const p = sub(scale(parameter.detach(), 1 - learningRate * weightDecay), step);
-  overwrite(first, m);
-  overwrite(second, v);
-  overwrite(parameter, p);
-}
-
-/** x / number: a division, for a product with the reciprocal rounds differently. */
-function divideBy(x: Tensor, divisor: number): Tensor {
-  const { backend, shape } = x;
-  return div(
-    x,
-    fromStorage(
-      backend,
-      backend.kernels.fill(divisor, 1, 'f32'),
-      shape.map(() => 1),
-      'f32',
-    ),
-  );
+  /** The kernel where the backend has it, else the same operations in the same order. */
+  protected apply({ parameter, moments }: Slot, gradient: Tensor, spec: AdamWSpec): void {
+    const first = moments.get('firstMoment')!.tensor;
+    const second = moments.get('secondMoment')!.tensor;
+    const { adamw } = parameter.backend.kernels;
+    if (adamw !== undefined) {
+      adamw(parameter.storage, gradient.storage, first.storage, second.storage, spec);
+      return;
+    }
+    const { p, m, v } = adamwStep(parameter.detach(), gradient, first, second, spec);
+    overwrite(first, m);
+    overwrite(second, v);
+    overwrite(parameter, p);
+  }
 }
 
 /** Adam with L2 regularisation (Kingma & Ba 2015, arXiv 1412.6980), as PyTorch has it: weight decay joins the gradient. */
@@ -104,7 +101,7 @@ export class Adam extends AdaptiveMoments {
   protected override update(slot: Slot, gradient: Tensor, learningRate: number, step: number): void {
     const { weightDecay } = slot;
     const decayed = weightDecay === 0 ? gradient : add(gradient, scale(slot.parameter.detach(), weightDecay));
-    this.apply(slot, decayed, learningRate, 0, step);
+    this.apply(slot, decayed, this.spec(slot, learningRate, 0, step));
   }
 }
 
@@ -117,6 +114,6 @@ export class AdamW extends AdaptiveMoments {
   }
 
   protected override update(slot: Slot, gradient: Tensor, learningRate: number, step: number): void {
-    this.apply(slot, gradient, learningRate, slot.weightDecay, step);
+    this.apply(slot, gradient, this.spec(slot, learningRate, slot.weightDecay, step));
   }
 }

@@ -1,9 +1,8 @@
-import type { Backend } from '../backend/backend.ts';
 import { CoreError } from '../errors/core-error.ts';
-import type { NamedArrays } from '../host/arrays.ts';
-import { noGrad, keep, scope } from '../tensor/scope.ts';
-import { checkFits, writeHost } from '../tensor/host-copy.ts';
-import { commonBackend, fromStorage, type Tensor } from '../tensor/tensor.ts';
+import type { HostArray, NamedArrays } from '../host/arrays.ts';
+import { noGrad, scope } from '../tensor/scope.ts';
+import { commonBackend, type Tensor } from '../tensor/tensor.ts';
+import type { Moment } from './moment.ts';
 
 /** Parameters that are trained alike. */
 export interface ParameterGroup {
@@ -24,8 +23,8 @@ export type OptimizerSettings = Readonly<Record<string, number | boolean>>;
 export interface OptimizerState {
   /** Steps taken. */
   readonly step: number;
-  /** Moments, as `<moment>/<parameter>`. Owned by the optimizer. */
-  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Moments, as `<moment>/<parameter>`: the same on every backend. */
+  readonly arrays: NamedArrays;
 }
 
 /** Changes parameters by their gradients, on the device and without reading anything back. */
@@ -42,12 +41,13 @@ export interface Optimizer {
   step(learningRate?: number): void;
   /** Frees all gradients. */
   zeroGrad(): void;
-  state(): OptimizerState;
+  /** What is kept after the last step. */
+  state(): Promise<OptimizerState>;
   /**
    * Takes up a saved state. Nothing is changed when it does not fit.
    * @throws CoreError CORE_STATE naming the array that is missing, too many, or of another shape.
    */
-  load(state: { readonly step: number; readonly arrays: NamedArrays }): void;
+  load(state: OptimizerState): void;
   /** Frees the moments; parameters stay. */
   dispose(): void;
 }
@@ -60,11 +60,14 @@ export interface OptimizerOptions {
 /** One parameter with what the optimizer keeps for it. */
 export interface Slot {
   readonly parameter: Tensor;
-  /** In the order of `momentNames`. */
-  readonly moments: readonly Tensor[];
+  /** By name. */
+  readonly moments: ReadonlyMap<string, Moment>;
   readonly weightDecay: number;
   readonly rateScale: number;
 }
+
+/** Makes what is kept for a parameter, by name: as it is before the first step. */
+export type MakeMoments = (parameter: Tensor) => ReadonlyMap<string, Moment>;
 
 /** What the optimizers have in common: groups, moments, state. */
 export abstract class MomentOptimizer implements Optimizer {
@@ -72,30 +75,26 @@ export abstract class MomentOptimizer implements Optimizer {
   readonly settings: OptimizerSettings;
   readonly #learningRate: number;
   readonly #slots = new Map<string, Slot>();
-  readonly #momentNames: readonly string[];
   #step = 0;
 
   /**
    * @param settings all of the optimizer's settings with their defaults filled in.
-   * @param momentNames the f32 arrays kept for each parameter, zero at the start.
    */
   constructor(
     groups: readonly ParameterGroup[],
     settings: OptimizerSettings & { readonly learningRate: number; readonly weightDecay: number },
-    momentNames: readonly string[],
+    makeMoments: MakeMoments,
   ) {
     requireNonNegative(settings.learningRate, 'learningRate');
     requireNonNegative(settings.weightDecay, 'weightDecay');
     this.settings = settings;
     this.#learningRate = settings.learningRate;
-    this.#momentNames = momentNames;
     checkGroups(groups);
     for (const group of groups) {
       const rateScale = rateScaleOf(group, settings.learningRate);
       const weightDecay = group.weightDecay ?? settings.weightDecay;
       for (const [name, parameter] of group.params) {
-        const moments = momentNames.map(() => zerosLike(parameter));
-        this.#slots.set(name, { parameter, moments, weightDecay, rateScale });
+        this.#slots.set(name, { parameter, moments: makeMoments(parameter), weightDecay, rateScale });
       }
     }
   }
@@ -123,16 +122,15 @@ export abstract class MomentOptimizer implements Optimizer {
     for (const { parameter } of this.#slots.values()) parameter.grad = undefined;
   }
 
-  state(): OptimizerState {
-    const tensors = new Map<string, Tensor>();
-    for (const [name, { moments }] of this.#slots) {
-      this.#momentNames.forEach((moment, i) => tensors.set(`${moment}/${name}`, moments[i]!));
-    }
-    return { step: this.#step, tensors };
+  async state(): Promise<OptimizerState> {
+    const step = this.#step;
+    const arrays = new Map<string, HostArray>();
+    for (const [name, moment] of this.#moments()) arrays.set(name, await moment.save());
+    return { step, arrays };
   }
 
-  load(state: { readonly step: number; readonly arrays: NamedArrays }): void {
-    const { tensors } = this.state();
+  load(state: OptimizerState): void {
+    const moments = this.#moments();
     const what = (name: string): string => `the ${this.kind} state ${name}`;
     if (!Number.isSafeInteger(state.step) || state.step < 0) {
       throw new CoreError(
@@ -143,15 +141,24 @@ export abstract class MomentOptimizer implements Optimizer {
         },
       );
     }
-    requireSameNames(tensors, state.arrays, `the ${this.kind} state`);
-    for (const [name, target] of tensors) checkFits(target, state.arrays.get(name)!, what(name));
-    for (const [name, target] of tensors) writeHost(target, state.arrays.get(name)!, what(name));
+    requireSameNames(moments, state.arrays, `the ${this.kind} state`);
+    for (const [name, moment] of moments) moment.check(state.arrays.get(name)!, what(name));
+    for (const [name, moment] of moments) moment.load(state.arrays.get(name)!, what(name));
     this.#step = state.step;
   }
 
   dispose(): void {
-    for (const { moments } of this.#slots.values()) for (const moment of moments) moment.dispose();
+    for (const moment of this.#moments().values()) moment.tensor.dispose();
     this.#slots.clear();
+  }
+
+  /** All of them, as `<moment>/<parameter>`. */
+  #moments(): Map<string, Moment> {
+    const all = new Map<string, Moment>();
+    for (const [name, { moments }] of this.#slots) {
+      for (const [moment, kept] of moments) all.set(`${moment}/${name}`, kept);
+    }
+    return all;
   }
 }
 
@@ -229,11 +236,6 @@ function checkGroups(groups: readonly ParameterGroup[]): void {
     tensors.add(parameter);
   }
   commonBackend('optimizer', [...tensors]);
-}
-
-function zerosLike(parameter: Tensor): Tensor {
-  const backend: Backend = parameter.backend;
-  return keep(fromStorage(backend, backend.kernels.fill(0, parameter.size, 'f32'), parameter.shape, 'f32'));
 }
 
 /** target = source, in place. */

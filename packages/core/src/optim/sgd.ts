@@ -2,10 +2,12 @@ import { CoreError } from '../errors/core-error.ts';
 import { add, sub } from '../ops/binary.ts';
 import { scale } from '../ops/scale.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { zeroMoment } from './moment.ts';
 import {
   MomentOptimizer,
   overwrite,
   requireFraction,
+  type MakeMoments,
   type OptimizerOptions,
   type ParameterGroup,
   type Slot,
@@ -19,6 +21,8 @@ export interface SgdOptions extends OptimizerOptions {
   /** Added to the gradient, times the parameter. Default 0. */
   readonly weightDecay?: number;
 }
+
+const velocity: MakeMoments = (parameter) => new Map([['momentum', zeroMoment(parameter)]]);
 
 /**
  * Stochastic gradient descent, as PyTorch has it: g += weightDecay p; v = momentum v + g; p -= learningRate v
@@ -35,7 +39,7 @@ export class Sgd extends MomentOptimizer {
     if (nesterov && momentum === 0) {
       throw new CoreError('CORE_ARGUMENT', 'optimizer: nesterov needs a momentum above 0');
     }
-    super(groups, { learningRate, momentum, nesterov, weightDecay }, momentum === 0 ? [] : ['momentum']);
+    super(groups, { learningRate, momentum, nesterov, weightDecay }, momentum === 0 ? () => new Map() : velocity);
     this.#momentum = momentum;
     this.#nesterov = nesterov;
   }
@@ -43,11 +47,11 @@ export class Sgd extends MomentOptimizer {
   protected override update({ parameter, moments, weightDecay }: Slot, gradient: Tensor, learningRate: number): void {
     const p = parameter.detach();
     const g = weightDecay === 0 ? gradient : add(gradient, scale(p, weightDecay));
-    const [velocity] = moments;
+    const kept = moments.get('momentum')?.tensor;
     let direction = g;
-    if (velocity !== undefined) {
-      direction = add(scale(velocity, this.#momentum), g);
-      overwrite(velocity, direction);
+    if (kept !== undefined) {
+      direction = add(scale(kept, this.#momentum), g);
+      overwrite(kept, direction);
       if (this.#nesterov) direction = add(g, scale(direction, this.#momentum));
     }
     overwrite(parameter, sub(p, scale(direction, learningRate)));

@@ -93,7 +93,7 @@ export class Trainer<Batch> {
   /** The state after the last step. */
   async state(): Promise<RunState> {
     const { optimizer, configuration = {}, versions = {} } = this.#options;
-    const { step, tensors } = optimizer.state();
+    const { step, arrays: moments } = await optimizer.state();
     return {
       manifest: {
         runStateVersion: RUN_STATE_VERSION,
@@ -107,7 +107,7 @@ export class Trainer<Batch> {
         versions,
       },
       parameters: await readAll(optimizer.parameters),
-      moments: await readAll(tensors),
+      moments,
     };
   }
 

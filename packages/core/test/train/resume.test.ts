@@ -167,7 +167,7 @@ describe('a checkpoint that does not fit is refused, and nothing is changed', ()
     );
     expect(await valuesIn(params)).toEqual(before);
     expect(trainer.step).toBe(0);
-    expect(optimizer.state().step).toBe(0);
+    expect((await optimizer.state()).step).toBe(0);
   });
 
   test('another optimizer, or the same with other settings', async () => {

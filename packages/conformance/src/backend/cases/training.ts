@@ -1,8 +1,10 @@
-/** dropout and adamw. */
-import type { AdamWSpec, DropoutSpec } from '@lowrank/core';
+/** dropout, adamw and adamw8bit. */
+import { dynamicMap, unsignedDynamicMap, type AdamWSpec, type DropoutSpec } from '@lowrank/core';
+import { decodeMoment, midpointsOf, type CodedMoment } from '../../reference/adamw8bit.ts';
+import { adamw } from '../../reference/adamw.ts';
 import * as bounds from '../bounds.ts';
 import type { Case, GradientCase } from '../case.ts';
-import { uniform } from '../inputs.ts';
+import { integers, uniform } from '../inputs.ts';
 
 const masks: readonly DropoutSpec[] = [
   { rows: 1, columns: 1, probability: 0.5, key: [1, 2], stream: [3, 4] },
@@ -45,9 +47,9 @@ export function dropoutGradients(): GradientCase[] {
   ];
 }
 
-function adamwCase(name: string, length: number, step: number, changes: Partial<AdamWSpec> = {}): Case {
+function specOf(length: number, step: number, changes: Partial<AdamWSpec>): AdamWSpec {
   const [beta1, beta2] = [0.9, 0.999];
-  const spec: AdamWSpec = {
+  return {
     length,
     learningRate: 1e-3,
     beta1,
@@ -58,6 +60,10 @@ function adamwCase(name: string, length: number, step: number, changes: Partial<
     correction2: 1 - beta2 ** step,
     ...changes,
   };
+}
+
+function adamwCase(name: string, length: number, step: number, changes: Partial<AdamWSpec> = {}): Case {
+  const spec = specOf(length, step, changes);
   const parameter = uniform(`adamw p ${name}`, length);
   const gradient = uniform(`adamw g ${name}`, length, -0.1, 0.1);
   // Moments are zero before the first step.
@@ -95,6 +101,97 @@ function adamwCases(): Case[] {
   ];
 }
 
+/** A moment as it may be after some steps, or before the first. */
+function codedMoment(name: string, length: number, map: Float32Array, fresh: boolean): CodedMoment {
+  const [words, blocks] = [Math.ceil(length / 4), Math.ceil(length / 256)];
+  const codes = fresh ? new Int32Array(words) : integers(`adamw8bit ${name}`, words, 2 ** 32);
+  // Bits behind the last element are zeros.
+  if (length % 4 !== 0) codes[words - 1]! &= 2 ** (8 * (length % 4)) - 1;
+  const absmax = fresh
+    ? new Float64Array(blocks)
+    : Float64Array.from(uniform(`adamw8bit ${name} absmax`, blocks, 0.01, 1));
+  return { codes, absmax: absmax.map(Math.fround), map };
+}
+
+/**
+ * Gradients that differ in size by powers of ten, some zero, none of which brings a moment near a midpoint between two codes:
+ * there, arithmetic that is a little off may rightly give the neighbour.
+ */
+function clearGradient(name: string, spec: AdamWSpec, first: CodedMoment, second: CodedMoment): Float32Array {
+  const { length } = spec;
+  const sizes = uniform(`adamw8bit sizes ${name}`, length, 0, 4);
+  const gradient = uniform(`adamw8bit g ${name}`, length, -0.3, 0.3).map((value, i) => {
+    return i % 13 === 5 ? 0 : value * 10 ** -Math.floor(sizes[i]!);
+  });
+  for (let round = 0; round < 100; round++) {
+    const m = decodeMoment(first, length);
+    const v = decodeMoment(second, length);
+    adamw(new Float64Array(length), Float64Array.from(gradient), m, v, spec);
+    const close = [...nearMidpoints(m, first.map), ...nearMidpoints(v, second.map)];
+    if (close.length === 0) return gradient;
+    for (const i of close) gradient[i] = gradient[i]! * 0.98 + 1e-4;
+  }
+  throw new Error(`adamw8bit ${name}: no gradient was found that is clear of midpoints`);
+}
+
+/** Elements whose share of their block's largest is within 1e-5 of a midpoint, relative: 80 times what WGSL lets a quotient be off. */
+function nearMidpoints(values: Float64Array, map: ArrayLike<number>): number[] {
+  const midpoints = midpointsOf(map);
+  const blocks = Array.from({ length: Math.ceil(values.length / 256) }, (_, block) =>
+    values.subarray(256 * block, 256 * (block + 1)).reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+  );
+  return [...values.keys()].filter((i) => {
+    const scaled = values[i]! / (blocks[Math.floor(i / 256)]! || 1);
+    return midpoints.some((midpoint) => Math.abs(scaled - midpoint) < 1e-5 * Math.abs(midpoint));
+  });
+}
+
+function adamw8bitCase(name: string, length: number, step: number, changes: Partial<AdamWSpec> = {}): Case {
+  const spec = specOf(length, step, changes);
+  const fresh = step === 1;
+  const first = codedMoment(`first ${name}`, length, dynamicMap(), fresh);
+  const second = codedMoment(`second ${name}`, length, unsignedDynamicMap(), fresh);
+  const parameter = uniform(`adamw8bit p ${name}`, length);
+  const gradient = clearGradient(name, spec, first, second);
+  return {
+    kernel: 'adamw8bit',
+    name,
+    inputs: [
+      { name: 'parameter', data: parameter },
+      { name: 'gradient', data: gradient },
+      { name: 'firstCodes', data: first.codes },
+      { name: 'firstAbsmax', data: Float32Array.from(first.absmax) },
+      { name: 'secondCodes', data: second.codes },
+      { name: 'secondAbsmax', data: Float32Array.from(second.absmax) },
+      { name: 'firstMap', data: dynamicMap() },
+      { name: 'secondMap', data: unsignedDynamicMap() },
+    ],
+    outputs: [],
+    mutates: [0, 2, 3, 4, 5],
+    run(kernels, [p, g, m, mAbsmax, v, vAbsmax, mMap, vMap]) {
+      kernels.adamw8bit(p!, g!, m!, mAbsmax!, v!, vAbsmax!, mMap!, vMap!, spec);
+      return [];
+    },
+    bound(u) {
+      const [m, v] = [decodeMoment(first, length), decodeMoment(second, length)];
+      const [moved, firstAbsmax, secondAbsmax] = bounds.adamw8bit(parameter, gradient, m, v, spec, u);
+      const exact = new Float64Array(first.codes.length);
+      return [moved, exact, firstAbsmax, exact, secondAbsmax];
+    },
+  };
+}
+
+function adamw8bitCases(): Case[] {
+  return [
+    ...[0, 1, 7, 256, 257, 2051].map((length) => adamw8bitCase(`${length}, step 10`, length, 10)),
+    adamw8bitCase('first step', 613, 1),
+    adamw8bitCase('no decay', 61, 3, { weightDecay: 0 }),
+    adamw8bitCase('strong decay', 61, 3, { weightDecay: 0.5, learningRate: 0.1 }),
+    adamw8bitCase('other betas', 300, 3, { beta1: 0.5, beta2: 0.9 }),
+    adamw8bitCase('late', 61, 10_000),
+  ];
+}
+
 export function trainingCases(): Case[] {
-  return [...dropoutCases(), ...adamwCases()];
+  return [...dropoutCases(), ...adamwCases(), ...adamw8bitCases()];
 }
