@@ -6,14 +6,13 @@
 #ifndef LOWRANK_BLOCKS_H
 #define LOWRANK_BLOCKS_H
 
-#include "vector.h"
+#include "four-bit.h"
 
 /* As in src/kernels/block-formats.ts. */
-enum { F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K };
+enum { F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, NF4, FP4 };
 
 #define GROUP 32
 
-typedef u8 u8x16 __attribute__((ext_vector_type(16)));
 typedef i8 i8x16 __attribute__((ext_vector_type(16)));
 typedef u16 u16x16 __attribute__((ext_vector_type(16)));
 
@@ -210,26 +209,49 @@ static __attribute__((noinline)) void decode_rest(int format, const u8 *row, isi
   for (isize i = 0; i < count; i++) y[i] = values[i];
 }
 
+/* A block-quantized matrix. */
+typedef struct weight {
+  int format;
+  isize columns;
+  const u8 *data;
+  isize rowBytes;    /* not of nf4 and fp4, which are not stored by rows */
+  four_bit fourBits; /* of those alone */
+} weight;
+
+INLINE weight weight_of(int format, const u8 *data, isize rows, isize columns) {
+  weight w = {.format = format, .columns = columns, .data = data};
+  if (format == NF4 || format == FP4)
+    w.fourBits = four_bit_of(data, (usize)rows * (usize)columns, format == NF4 ? nf4_values : fp4_values);
+  else
+    w.rowBytes = row_bytes(format, columns);
+  return w;
+}
+
 /*
- * Elements [first, first + count) of `rows` rows, rowBytes apart: group i of row r goes to
- * y + r * rowStride + i * groupStride. `first` is a multiple of 32.
+ * Elements [first, first + count) of `rows` rows from `row` on: group i of row r goes to y + (r - row) * rowStride + 32 * i.
+ * `first` is a multiple of 32.
  */
-static __attribute__((noinline)) void decode(int format, const u8 *data, isize rowBytes, isize rows, isize first,
-                                             isize count, float *y, isize rowStride, isize groupStride) {
-  isize start = first / GROUP, groups = count / GROUP;
-  switch (format) {
+static __attribute__((noinline)) void decode(const weight *w, isize row, isize rows, isize first, isize count, float *y,
+                                             isize rowStride) {
+  if (w->format == NF4 || w->format == FP4) {
+    decode_four_bit(&w->fourBits, w->columns, row, rows, first, count, y, rowStride);
+    return;
+  }
+  isize rowBytes = w->rowBytes, start = first / GROUP, groups = count / GROUP;
+  const u8 *data = w->data + row * rowBytes;
+  switch (w->format) {
 #define CASE(name, function) \
   case name: \
     for (isize r = 0; r < rows; r++) \
       for (isize i = 0; i < groups; i++) \
-        decode_##function(data + r * rowBytes, start + i, y + r * rowStride + i * groupStride); \
+        decode_##function(data + r * rowBytes, start + i, y + r * rowStride + i * GROUP); \
     break;
     FOR_FORMATS(CASE)
 #undef CASE
   }
   if (count % GROUP != 0)
     for (isize r = 0; r < rows; r++)
-      decode_rest(format, data + r * rowBytes, start + groups, count % GROUP, y + r * rowStride + groups * groupStride);
+      decode_rest(w->format, data + r * rowBytes, start + groups, count % GROUP, y + r * rowStride + groups * GROUP);
 }
 
 #endif

@@ -2,9 +2,8 @@
 #include "blocks.h"
 
 KERNEL(gatherQuantized) {
-  int format = (int)a[3];
   isize rows = SIZE(a[4]), columns = SIZE(a[5]), count = SIZE(a[6]);
-  isize bytes = row_bytes(format, columns);
+  weight table = weight_of((int)a[3], U8(a[1]), rows, columns);
   for (isize i, end; team_range(w, count, 16384 / (columns + 1) + 1, &i, &end);)
     for (; i < end; i++) {
       float *y = F32(a[0]) + i * columns;
@@ -13,7 +12,7 @@ KERNEL(gatherQuantized) {
         team_fail(w, (double)index);
         for (isize j = 0; j < columns; j++) y[j] = __builtin_nanf("");
       } else {
-        decode(format, U8(a[1]) + index * bytes, bytes, 1, 0, columns, y, columns, GROUP);
+        decode(&table, index, 1, 0, columns, y, columns);
       }
     }
 }

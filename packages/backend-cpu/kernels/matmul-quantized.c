@@ -1,5 +1,5 @@
 /*
- * y = x W^T or x W with W [rows, columns] in blocks along its columns. Blocks are decoded while B is packed, so the product
+ * y = x W^T or x W with W [rows, columns] in blocks. Blocks are decoded while B is packed, so the product
  * has the bits of a matmul with the decoded matrix, of which no more than a strip exists at a time.
  */
 #include "blocks.h"
@@ -11,14 +11,14 @@ static void strip(const product *p, const float *a, isize aRow, isize i, isize r
   if (p->b.columnStride == 1) {
     /* x W: k runs down W's rows. The strip's 32 columns are one group of each row, cut into panels. */
 #if NR == STRIP
-    decode(p->format, p->blocks + k * p->rowBytes, p->rowBytes, depth, j, columns, packed, STRIP, STRIP);
+    decode(p->weight, k, depth, j, columns, packed, STRIP);
     for (isize r = 0; r < depth; r++)
       for (isize q = columns; q < STRIP; q++) packed[r * STRIP + q] = 0.0f;
 #else
     _Alignas(64) float group[GROUP * STRIP];
     for (isize r = 0; r < depth; r += GROUP) {
       isize count = min_size(GROUP, depth - r);
-      decode(p->format, p->blocks + (k + r) * p->rowBytes, p->rowBytes, count, j, columns, group, STRIP, STRIP);
+      decode(p->weight, k + r, count, j, columns, group, STRIP);
       for (isize q = 0; q < columns; q += NR)
         pack_b_panel(packed + q * depth + r * NR, (matrix){group + q, STRIP, 1}, count, min_size(NR, columns - q));
     }
@@ -28,7 +28,7 @@ static void strip(const product *p, const float *a, isize aRow, isize i, isize r
     _Alignas(64) float decoded[TURN * KC];
     for (isize q = 0; q < columns; q += TURN) {
       isize count = min_size(TURN, columns - q);
-      decode(p->format, p->blocks + (j + q) * p->rowBytes, p->rowBytes, count, k, depth, decoded, KC, GROUP);
+      decode(p->weight, j + q, count, k, depth, decoded, KC);
       pack_b_turned(packed + q / NR * NR * depth, decoded, KC, depth, q % NR, count);
     }
     for (isize q = divide_up(columns, TURN) * TURN; q % NR != 0; q += TURN)
@@ -43,8 +43,7 @@ KERNEL(matmulQuantized) {
   product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns};
   p.a = (matrix){F32(a[1]), p.k, 1};
   p.b = transposed ? (matrix){0, columns, 1} : (matrix){0, 1, columns};
-  p.blocks = U8(a[2]);
-  p.format = (int)a[4];
-  p.rowBytes = row_bytes(p.format, columns);
+  weight decoded = weight_of((int)a[4], U8(a[2]), rows, columns);
+  p.weight = &decoded;
   multiply_batch(w, &p, 1, 0, 0, F32(a[3]));
 }

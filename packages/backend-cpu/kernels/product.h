@@ -21,9 +21,7 @@ typedef struct product {
   matrix a, b; /* a [m, k]; b [k, n] where it is dense */
   float *c;
   isize m, n, k;
-  const u8 *blocks; /* else the block-quantized weight */
-  int format;
-  isize rowBytes;
+  const struct weight *weight; /* else it is block-quantized */
 } product;
 
 INLINE matrix at(matrix x, isize row, isize column) {

@@ -75,7 +75,7 @@ export class CpuBackend implements Backend {
       const known = this.supports.blockFormats.join(', ');
       throw new BackendError('BACKEND_ARGUMENT', `block format ${format} is not among ${known}`, { value: format });
     }
-    const expected = byteLengthOf(format, shape);
+    const expected = byteLengthOf(format, shape, bytes);
     if (bytes.length !== expected) {
       const matrix = `a ${format} matrix [${shape.join(', ')}]`;
       throw new BackendError('BACKEND_ARGUMENT', `${matrix} takes ${expected} bytes, not ${bytes.length}`, {

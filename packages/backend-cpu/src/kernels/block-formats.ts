@@ -14,6 +14,8 @@ export const blockFormatsOfKernels: readonly BlockFormat[] = [
   'q4_k',
   'q5_k',
   'q6_k',
+  'nf4',
+  'fp4',
 ];
 
 export function blockFormatCode(format: BlockFormat): number {
