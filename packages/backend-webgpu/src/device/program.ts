@@ -32,7 +32,7 @@ export interface Program {
   readonly parameters: Readonly<Record<string, ParameterType>>;
   /** Invocations of a workgroup; at most 256. */
   readonly workgroup: number;
-  /** Functions and `var<workgroup>` of the program. */
+  /** Functions and `var<workgroup>` of the program. Workgroup memory holds anything at first. */
   readonly declarations?: string;
   readonly body: string;
   /** WGSL extensions: `f16`, `subgroups`. */

@@ -1,12 +1,13 @@
-import type { Backend, BlockFormat } from '@lowrank/core';
+import type { Backend } from '@lowrank/core';
 import type { Device } from '../device.ts';
-import { fill } from './fill.ts';
+import { fused } from './fused.ts';
+import { primitives } from './primitives.ts';
 
-/** Formats that `matmulQuantized` and `gatherQuantized` decode. */
-export const blockFormatsOfKernels: readonly BlockFormat[] = [];
+export { blockFormatsOfKernels } from '../wgsl/blocks/index.ts';
 
 const makers = {
-  fill,
+  ...primitives,
+  ...fused,
 };
 
 /** Every kernel over a device; `around` runs each call, so that what it allocates is given back where it throws. */

@@ -1,0 +1,17 @@
+import type { Primitives } from '@lowrank/core';
+import type { Device } from '../device.ts';
+import { elements, joinAxes, stridesOf } from './axes.ts';
+import { stridedCopy } from './strided-copy.ts';
+
+export const permute =
+  (device: Device): Primitives['permute'] =>
+  (x, shape, axes) => {
+    const strides = stridesOf(shape);
+    const joined = joinAxes(
+      axes.map((axis) => shape[axis]!),
+      [axes.map((axis) => strides[axis]!)],
+    );
+    const y = device.output(elements(shape), x.dtype as 'f32' | 'i32');
+    stridedCopy(device, 'read', x, y, 0, joined);
+    return y;
+  };
