@@ -1,4 +1,4 @@
-import type { Adapter } from '@lowrank/core';
+import { wholeModulesAdapter, type Adapter } from '@lowrank/core';
 import { doraAdapter } from '@lowrank/adapter-dora';
 import { loraAdapter } from '@lowrank/adapter-lora';
 import { CliError } from './cli-error.ts';
@@ -47,5 +47,5 @@ function isAdapter(value: unknown): value is Adapter {
   return typeof value === 'object' && value !== null && members.every((key) => key in value);
 }
 
-/** The plugin that reads llama.cpp's LoRA files. */
-export const ggufAdapter: Adapter = known.get('lora')!;
+/** The plugins that adapter files are read with. */
+export const knownAdapters: readonly Adapter[] = [...known.values(), wholeModulesAdapter as unknown as Adapter];

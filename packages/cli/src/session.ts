@@ -1,17 +1,15 @@
 import type { Backend, InjectedAdapter } from '@lowrank/core';
-import { fileSource, openGguf, type GgufFile } from '@lowrank/io-gguf';
 import {
-  chatTemplateFromGguf,
-  configFromGguf,
-  loadAdapterGguf,
+  loadAdapter,
   loadCausalLm,
+  openBaseModel,
   resolveModel,
-  tokenizerFromGguf,
+  type BaseModel,
   type CausalLm,
   type ChatTemplate,
   type Tokenizer,
 } from '@lowrank/models';
-import { ggufAdapter } from './adapters.ts';
+import { knownAdapters } from './adapters.ts';
 import { openBackend } from './backends.ts';
 import { barText, bytesText } from './format.ts';
 import type { Reporter } from './reporter.ts';
@@ -26,7 +24,7 @@ export interface SessionOptions {
 /** A model on a backend with all that goes with it. */
 export interface Session {
   readonly path: string;
-  readonly file: GgufFile;
+  readonly base: BaseModel;
   readonly backend: Backend;
   readonly model: CausalLm;
   readonly tokenizer: Tokenizer;
@@ -38,27 +36,25 @@ export interface Session {
 /** Finds the model (fetching it where need be), loads it, and puts the adapter file on it. */
 export async function openSession(options: SessionOptions, reporter: Reporter): Promise<Session> {
   const path = await findModel(options.model, reporter);
-  const file = await openGguf(await fileSource(path));
-  const closers: (() => Promise<void> | void)[] = [() => file.close()];
+  const base = await openBaseModel(path);
+  const closers: (() => Promise<void> | void)[] = [() => base.close()];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    // First, so that a file of another kind is called that, and not by what else it lacks.
-    configFromGguf(file);
-    const tokenizer = tokenizerFromGguf(file.metadata);
-    const template = chatTemplateFromGguf(file.metadata, tokenizer);
+    const tokenizer = await base.tokenizer();
+    const template = await base.chatTemplate(tokenizer);
     const backend = await openBackend(options.backend, options.threads);
     closers.push(() => backend.dispose());
-    const model = await loadCausalLm(file, backend, {
+    const model = await loadCausalLm(base.file, backend, {
       onProgress: (loaded, total) =>
         reporter.status(`loading ${barText(loaded, total)} ${bytesText(loaded)} of ${bytesText(total)}`),
     });
     closers.push(() => model.dispose());
     const adapter =
-      options.adapterFile === undefined ? undefined : await loadAdapterGguf(options.adapterFile, model, ggufAdapter);
+      options.adapterFile === undefined ? undefined : await loadAdapter(options.adapterFile, model, knownAdapters);
     reporter.settle();
-    return { path, file, backend, model, tokenizer, template, adapter, close };
+    return { path, base, backend, model, tokenizer, template, adapter, close };
   } catch (error) {
     reporter.settle();
     await close();

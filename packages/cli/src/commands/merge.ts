@@ -28,7 +28,7 @@ async function merge(options: MergeOptions): Promise<void> {
   await checkOutput(options.output);
   const session = await openSession(options, reporter);
   try {
-    const bytes = await writeMergedGguf(options.output, session.file, session.model, {
+    const bytes = await writeMergedGguf(options.output, session.base.file, session.model, {
       type: options.type,
       ...(session.adapter === undefined ? {} : { adapter: session.adapter }),
       onProgress: (written, total) =>

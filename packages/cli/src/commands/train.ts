@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { InjectedAdapter } from '@lowrank/core';
-import { checkExportable, FileRunStore, fineTune, loadAdapterGguf, writeAdapterGguf } from '@lowrank/models';
-import { ggufAdapter } from '../adapters.ts';
+import { checkExportable, FileRunStore, fineTune, loadAdapter, writeAdapterGguf } from '@lowrank/models';
+import { knownAdapters } from '../adapters.ts';
 import { CliError } from '../cli-error.ts';
 import { addJson } from '../common-options.ts';
 import { applyConfigFile } from '../config-file.ts';
@@ -49,7 +49,7 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
     const start =
       options.resumeAdapterFile === undefined
         ? configured
-        : await loadAdapterGguf(options.resumeAdapterFile, session.model, ggufAdapter);
+        : await loadAdapter(options.resumeAdapterFile, session.model, knownAdapters);
     if (options.resumeAdapterFile !== undefined) {
       reporter.note(`${options.resumeAdapterFile} decides kind, rank, alpha and target modules`);
     }

@@ -1,3 +1,4 @@
+export { openBaseModel, type BaseModel } from './base-model.ts';
 export { CausalLm, type CausalLmParts, type ForwardOptions } from './causal-lm.ts';
 export { configFromGguf, type CausalLmConfig } from './config.ts';
 export { KvCache } from './kv-cache.ts';

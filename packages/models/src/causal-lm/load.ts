@@ -1,5 +1,6 @@
 import type { Backend, Linear } from '@lowrank/core';
 import type { GgufFile } from '@lowrank/io-gguf';
+import { isFolder } from './base-model.ts';
 import { CausalLm } from './causal-lm.ts';
 import type { HfFolder } from '../hugging-face/hf-folder.ts';
 import { configFromGguf } from './config.ts';
@@ -18,7 +19,7 @@ export async function loadCausalLm(
   backend: Backend,
   options: LoadOptions = {},
 ): Promise<CausalLm> {
-  const source = 'weights' in file ? file.weights : ggufWeights(file, configFromGguf(file));
+  const source = isFolder(file) ? file.weights : ggufWeights(file, configFromGguf(file));
   const reader = new TensorReader(source, backend, options);
   try {
     return await build(reader, source, backend);

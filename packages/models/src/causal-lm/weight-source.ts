@@ -1,4 +1,4 @@
-import type { HostArray } from '@lowrank/core';
+import type { ArrayFormat, HostArray } from '@lowrank/core';
 import type { GgufFile } from '@lowrank/io-gguf';
 import { ggufName } from '../architectures/names.ts';
 import type { CausalLmConfig } from './config.ts';
@@ -6,6 +6,10 @@ import type { CausalLmConfig } from './config.ts';
 /** What is known of a tensor before it is read. */
 export interface WeightInfo {
   readonly shape: readonly number[];
+  /** The file's name of its type. */
+  readonly type: string;
+  /** What reading it gives; undefined for a type that cannot be read. */
+  readonly format: ArrayFormat | undefined;
   readonly byteLength: number | undefined;
 }
 

@@ -1,2 +1,5 @@
 export { checkExportable, loadAdapterGguf, writeAdapterGguf } from './adapter-file.ts';
-export { mergeTypes, writeMergedGguf, type MergeOptions, type MergeType } from './merge-gguf.ts';
+export type { WeightedAdapter } from './changes.ts';
+export { folderTypes, writeMergedFolder } from './merge-folder.ts';
+export { writeMergedGguf } from './merge-gguf.ts';
+export { mergeTypes, type MergeOptions, type MergeType } from './merge-options.ts';

@@ -1,124 +1,90 @@
-import {
-  decodeArray,
-  encodeArray,
-  type ArrayFormat,
-  type EncodableFormat,
-  type HostArray,
-  type InjectedAdapter,
-} from '@lowrank/core';
-import { writeGguf, type GgufFile, type GgufTensorInfo, type GgufTensorInput, type GgufValue } from '@lowrank/io-gguf';
+import { decodeArray, encodeArray, type ArrayFormat, type EncodableFormat } from '@lowrank/core';
+import { writeGguf, type GgufFile, type GgufTensorInput, type GgufValue } from '@lowrank/io-gguf';
 import { ggufName } from '../architectures/names.ts';
+import { isFolder } from '../causal-lm/base-model.ts';
 import type { CausalLm } from '../causal-lm/causal-lm.ts';
-import { ModelsError } from '../models-error.ts';
-
-/** How a written model's matrices are stored; `keep` leaves each as it is where that can be written. */
-export type MergeType = EncodableFormat | 'keep';
-
-export const mergeTypes: readonly MergeType[] = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'keep'];
+import type { HfFolder } from '../hugging-face/hf-folder.ts';
+import { ggufMetadataFromFolder } from '../hugging-face/to-gguf-metadata.ts';
+import { changesOf } from './changes.ts';
+import { adaptersOf, matrixFormat, type MergeOptions, type MergeType } from './merge-options.ts';
+import { modelTensors, type ModelTensor } from './model-tensors.ts';
 
 /** `general.file_type`, llama.cpp's number for the type of most tensors. */
 const fileTypes: Readonly<Record<EncodableFormat, number>> = { f32: 0, f16: 1, q4_0: 2, q4_1: 3, q8_0: 7, bf16: 32 };
 
-export interface MergeOptions {
-  /** Default f16. */
-  readonly type?: MergeType;
-  /** Merged into the weights; without it the model is only converted. */
-  readonly adapter?: InjectedAdapter;
-  readonly onProgress?: (written: number, total: number) => void;
-}
+const ropeFactors = 'rope_freqs.weight';
 
 /**
- * Writes a model with an adapter merged in as a GGUF that needs no adapter; atomic, one tensor in memory at a time.
- * Resolves to its size in bytes. A head that was tied to the embedding gets its own `output.weight` once only one of
- * them changes.
- * @throws AdapterError when the adapter cannot be merged; ModelsError MODELS_TENSOR for a row length that the type
+ * Writes a model with adapters merged in as a GGUF that needs none; atomic, one tensor in memory at a time. Resolves to its
+ * size in bytes. A head that was tied to the embedding gets its own `output.weight` once only one of them changes. From a Hugging
+ * Face folder the rows of q and k are brought into llama.cpp's order, and the tokenizer goes along.
+ * @throws AdapterError when an adapter cannot be merged; ModelsError MODELS_TENSOR for a row length that the type
  * cannot hold; GgufError when the file cannot be written.
  */
 export async function writeMergedGguf(
   path: string,
-  file: GgufFile,
+  file: GgufFile | HfFolder,
   model: CausalLm,
   options: MergeOptions = {},
 ): Promise<number> {
-  const { type = 'f16', adapter, onProgress } = options;
-  const tensors = plan(file, model, type, adapter);
-  let written = 0;
+  const { type = 'f16', onProgress } = options;
+  const changes = changesOf(model, adaptersOf(options));
+  const tensors = [
+    ...(await factorTensors(file, model)),
+    ...modelTensors(file, model, changes, 'gguf').map((tensor) => planned(tensor, model, type)),
+  ];
+  let done = 0;
   const counted = tensors.map((tensor) => ({
     ...tensor,
     load: async () => {
       const array = await tensor.load();
-      onProgress?.(++written, tensors.length);
+      onProgress?.(++done, tensors.length);
       return array;
     },
   }));
-  return writeGguf(path, { metadata: metadataFor(file, type), tensors: counted });
+  return writeGguf(path, { metadata: await metadataFor(file, type), tensors: counted });
 }
 
 type Planned = Extract<GgufTensorInput, { load: unknown }>;
 
-function plan(file: GgufFile, model: CausalLm, type: MergeType, adapter: InjectedAdapter | undefined): Planned[] {
-  const sites = new Map(
-    (adapter?.sites ?? []).map((site) => [`${ggufName(model.config.architecture, site.path)}.weight`, site.path]),
-  );
-  const planned = [...file.tensors.values()].map((info) =>
-    plannedTensor(file, info, info.name, type, adapter, sites.get(info.name)),
-  );
-  const untied = model.tied && (sites.has('token_embd.weight') || sites.has('output.weight'));
-  if (!untied) return planned;
-  const table = file.tensors.get('token_embd.weight')!;
-  return [...planned, plannedTensor(file, table, 'output.weight', type, adapter, sites.get('output.weight'))];
-}
-
-function plannedTensor(
-  file: GgufFile,
-  info: GgufTensorInfo,
-  name: string,
-  type: MergeType,
-  adapter: InjectedAdapter | undefined,
-  site: string | undefined,
-): Planned {
-  const format = formatFor(info, type, site !== undefined);
-  const { shape } = info;
+function planned(tensor: ModelTensor, model: CausalLm, type: MergeType): Planned {
+  const { path, part, shape, load } = tensor;
+  const name = `${ggufName(model.config.architecture, path)}.${part}`;
+  const format = formatFor(name, tensor, type);
   return {
     name,
     format,
     shape,
     load: async () => {
-      if (site !== undefined) return encode(await (await adapter!.mergedWeight(site)).values(), shape, format);
-      const array = await file.read(info.name);
-      return array.format === format ? array : encode(decodeArray(array), shape, format);
+      const array = await load();
+      return array.format === format ? array : encodeArray(decodeArray(array), shape, format as EncodableFormat);
     },
   };
 }
 
-/** Vectors stay as they are: llama.cpp wants norms in f32. */
-function formatFor(info: GgufTensorInfo, type: MergeType, changed: boolean): ArrayFormat {
-  const own = info.format;
-  if (own === undefined) {
-    throw new ModelsError('MODELS_TENSOR', `the tensor ${info.name} is stored as ${info.type}, which cannot be read`, {
-      value: info.type,
-    });
-  }
-  if (info.shape.length < 2) return own;
-  if (type === 'keep') return !changed || own in fileTypes ? own : 'f16';
-  const columns = info.shape.at(-1)!;
-  const blockSize = type.startsWith('q') ? 32 : 1;
-  if (columns % blockSize !== 0) {
-    throw new ModelsError(
-      'MODELS_TENSOR',
-      `${info.name} has rows of ${columns}, which ${type} cannot hold (blocks of ${blockSize}); choose f16 or f32`,
-      { value: columns },
-    );
-  }
-  return type;
+/** llama.cpp wants vectors (norms, biases) in f32; a GGUF's stay as they are. */
+function formatFor(name: string, { shape, format, changed }: ModelTensor, type: MergeType): ArrayFormat {
+  if (shape.length < 2) return changed || format === 'f16' || format === 'bf16' ? 'f32' : format;
+  return matrixFormat(name, shape.at(-1)!, type, !changed || format in fileTypes ? format : 'f16');
 }
 
-function encode(values: Float32Array, shape: readonly number[], format: ArrayFormat): HostArray {
-  return encodeArray(values, shape, format as EncodableFormat);
+/** Llama 3's divisors, from the GGUF's tensor or the folder's configuration. */
+async function factorTensors(file: GgufFile | HfFolder, { config }: CausalLm): Promise<Planned[]> {
+  if (!isFolder(file)) {
+    const info = file.tensors.get(ropeFactors);
+    if (info?.format === undefined) return [];
+    return [{ name: ropeFactors, format: info.format, shape: info.shape, load: () => file.read(ropeFactors) }];
+  }
+  if (config.ropeFactors === undefined) return [];
+  const array = { format: 'f32' as const, shape: [config.ropeFactors.length], data: config.ropeFactors };
+  return [{ name: ropeFactors, format: 'f32', shape: array.shape, load: () => array }];
 }
 
-function metadataFor(file: GgufFile, type: MergeType): Map<string, GgufValue> {
-  const metadata = new Map<string, GgufValue>(file.metadata);
+async function metadataFor(
+  file: GgufFile | HfFolder,
+  type: MergeType,
+): Promise<Map<string, GgufValue>> {
+  const metadata = new Map<string, GgufValue>(isFolder(file) ? await ggufMetadataFromFolder(file) : file.metadata);
   if (type !== 'keep') metadata.set('general.file_type', { type: 'u32', value: fileTypes[type] });
   return metadata;
 }

@@ -39,7 +39,7 @@ export interface FailedRoute {
 }
 
 /**
- * The file of a model: a path to one, a known model's name (`names`: the embedded one), or `owner/repo/file.gguf` on
+ * The file of a model: a path to one (or to a Hugging Face model folder), a known model's name (`names`: the embedded one), or `owner/repo/file.gguf` on
  * the Hugging Face hub. What is not on this machine yet is fetched into the cache: resumed where an earlier attempt
  * stopped, checked by its SHA-256 where that is known, and put in place by a rename.
  * @throws ModelsError MODELS_MODEL_NOT_FOUND for a name that stands for nothing; MODELS_DOWNLOAD, whose `value` is a
@@ -47,7 +47,9 @@ export interface FailedRoute {
  */
 export async function resolveModel(nameOrPath: string, options: ResolveModelOptions = {}): Promise<ResolvedModel> {
   const local = await stat(nameOrPath).catch(() => undefined);
-  if (local?.isFile()) return { path: nameOrPath, source: 'file' };
+  if (local?.isFile() || (local?.isDirectory() && (await isModelFolder(nameOrPath)))) {
+    return { path: nameOrPath, source: 'file' };
+  }
   const isEmbedded = nameOrPath.toLowerCase() === EMBEDDED_MODEL_NAME;
   if (isEmbedded) return { path: fileURLToPath(embeddedModelUrl), source: 'embedded' };
   const file = wantedFile(nameOrPath);
@@ -57,6 +59,11 @@ export async function resolveModel(nameOrPath: string, options: ResolveModelOpti
   if (await isIntact(path, file.known?.sha256)) return { path, source: 'cache' };
   if (offline) throw unavailable(file, path, [{ route: 'cache', reason: 'not there, and offline' }]);
   return fetchInto(path, join(cacheDir, 'unfinished', file.place.join('--')), file, options);
+}
+
+/** What Hugging Face calls a model: a folder with a config.json. */
+async function isModelFolder(path: string): Promise<boolean> {
+  return (await stat(join(path, 'config.json')).catch(() => undefined))?.isFile() === true;
 }
 
 async function fetchInto(
@@ -131,7 +138,7 @@ function notFound(name: string, isFolder: boolean): ModelsError {
   return new ModelsError(
     'MODELS_MODEL_NOT_FOUND',
     isFolder
-      ? `${name} is a folder; give the path of a .gguf file`
+      ? `${name} is a folder without a config.json; give a Hugging Face model folder, or the path of a .gguf file`
       : `there is no file ${name}, nor a model of that name; give the path of a .gguf file, a known model (${known}), or owner/repo/file.gguf on the Hugging Face hub`,
     { value: name },
   );

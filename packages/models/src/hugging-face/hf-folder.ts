@@ -53,7 +53,9 @@ function folderWeights(file: SafetensorsReader, config: CausalLmConfig, tied: bo
   return {
     name: file.name,
     config,
-    tensors: new Map([...file.tensors].filter(([name]) => !unused(name))),
+    tensors: new Map(
+      [...file.tensors].filter(([name]) => !unused(name)).map(([name, info]) => [name, { ...info, type: info.dtype }]),
+    ),
     tied,
     nameOf: (path, part) => `${path}.${part}`,
     read: (name) => file.read(name),

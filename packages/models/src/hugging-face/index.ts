@@ -1,1 +1,2 @@
 export { openHfFolder, type HfFolder } from './hf-folder.ts';
+export { chatTemplateFromFolder, tokenizerFromFolder } from './tokenizer-folder.ts';

@@ -1,0 +1,65 @@
+import type { InjectedAdapter } from '@lowrank/core';
+import type { CausalLm } from '../causal-lm/causal-lm.ts';
+
+/** An adapter on the model, and how much of its change is merged. */
+export interface WeightedAdapter {
+  readonly adapter: InjectedAdapter;
+  /** Default 1. */
+  readonly weight?: number;
+}
+
+/** What adapters make of the weights of a model. */
+export interface Changes {
+  /** Names of the tensors that change, as Hugging Face has them: `lm_head.weight`. */
+  readonly names: ReadonlySet<string>;
+  /** Whether a head that was the embedding's table becomes one of its own. */
+  readonly unties: boolean;
+  /** A changed tensor's values. @param original its values before. */
+  values(name: string, original: () => Promise<Float32Array>): Promise<Float32Array>;
+}
+
+/** One adapter's values of a tensor, merged. */
+type Merged = () => Promise<ArrayLike<number>>;
+
+/**
+ * The change that several adapters make together: W + sum w (W' - W), with W' what each makes of W alone. One adapter of
+ * weight 1 gives its W' as it is.
+ */
+export function changesOf(model: CausalLm, adapters: readonly WeightedAdapter[]): Changes {
+  const parts = new Map<string, { merged: Merged; weight: number }[]>();
+  const add = (name: string, merged: Merged, weight: number): void => {
+    parts.set(name, [...(parts.get(name) ?? []), { merged, weight }]);
+  };
+  for (const { adapter, weight = 1 } of adapters) {
+    for (const { path } of adapter.sites) {
+      add(`${path}.weight`, async () => (await adapter.mergedWeight(path)).values(), weight);
+    }
+    for (const { path, name, tensor } of adapter.copies) add(`${path}.${name}`, () => tensor.data(), weight);
+  }
+  return {
+    names: new Set(parts.keys()),
+    unties: model.tied && untied(model, adapters),
+    async values(name, original) {
+      const own = parts.get(name)!;
+      if (own.length === 1 && own[0]!.weight === 1) return Float32Array.from(await own[0]!.merged());
+      const before = await original();
+      const sum = Float64Array.from(before);
+      for (const { merged, weight } of own) {
+        const after = await merged();
+        for (let i = 0; i < sum.length; i++) sum[i]! += weight * (after[i]! - before[i]!);
+      }
+      return Float32Array.from(sum);
+    },
+  };
+}
+
+const ends: ReadonlySet<string> = new Set(['model.embed_tokens', 'lm_head']);
+
+/** Whether head and embedding part: one of them has an adapter, or a trained copy that the other does not share. */
+function untied(model: CausalLm, adapters: readonly WeightedAdapter[]): boolean {
+  if (adapters.some(({ adapter }) => adapter.sites.some(({ path }) => ends.has(path)))) return true;
+  const [embedding, head] = [...model.modules()]
+    .filter(([path]) => ends.has(path))
+    .map(([, module]) => module.weightNamed('weight'));
+  return embedding !== head;
+}
