@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { npmCommand } from '../setup/npm.mjs';
 import { SetupError, node } from '../setup/stage.mjs';
@@ -6,10 +6,10 @@ import { buildAddon } from './build-addon.mjs';
 import { folder, recipe, tfjsNode } from './place.mjs';
 import { run } from './run.mjs';
 
-/** Slow lines take minutes for libtensorflow's hundred megabytes. */
-const INSTALL_MILLISECONDS = 10 * 60_000;
-/** A line that is down is noticed by the address that cannot be found; one that hangs, by this. */
-const SILENCE_MILLISECONDS = 3 * 60_000;
+/** npm, on a slow line. */
+const PACKAGES_MILLISECONDS = 10 * 60_000;
+/** Its own install, which loads a hundred megabytes: a line that is down is noticed at once, one that hangs by this. */
+const OWN_INSTALL_MILLISECONDS = 5 * 60_000;
 
 const packagesStamp = join(folder, 'packages-installed');
 const stamp = join(folder, 'works');
@@ -45,9 +45,6 @@ export async function installTfjsNode(report) {
     const own = await ownInstall();
     if (!own.ok) {
       report(`that did not work (${lastLine(own.output)}); compiling its addon instead`);
-      // Its install rewrites its package.json while it runs.
-      rmSync(packagesStamp);
-      await installPackages(report);
       await buildAddon(report);
     }
   }
@@ -67,7 +64,7 @@ async function installPackages(report) {
   }
   const [file, ...first] = npmCommand();
   const args = [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  const { ok, output } = await run(file, args, { cwd: folder, milliseconds: INSTALL_MILLISECONDS });
+  const { ok, output } = await run(file, args, { cwd: folder, milliseconds: PACKAGES_MILLISECONDS });
   if (!ok) {
     const advice = 'Check that the package registry can be reached, then run npm run tfjs-node again.';
     throw new SetupError(`npm ci of tfjs-node failed\n${output}`, advice);
@@ -76,11 +73,17 @@ async function installPackages(report) {
 }
 
 /** What `npm install` would have run. */
-function ownInstall() {
+async function ownInstall() {
+  const manifest = join(tfjsNode, 'package.json');
+  const before = readFileSync(manifest);
   const bin = join(folder, 'node_modules', '.bin');
   const delimiter = process.platform === 'win32' ? ';' : ':';
   const env = { ...process.env, PATH: [bin, process.env['PATH']].join(delimiter) };
-  return run(node(), [join('scripts', 'install.js')], { cwd: tfjsNode, milliseconds: SILENCE_MILLISECONDS, env });
+  const args = [join('scripts', 'install.js')];
+  const result = await run(node(), args, { cwd: tfjsNode, milliseconds: OWN_INSTALL_MILLISECONDS, env });
+  // It rewrites the manifest while it runs.
+  writeFileSync(manifest, before);
+  return result;
 }
 
 function works() {

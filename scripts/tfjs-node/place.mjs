@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheFolder } from '@lowrank/models';
+import { cacheFolder } from '../../packages/models/src/fetch/cache-folder.ts';
 import { root } from '../setup/stage.mjs';
 
 /** package.json and package-lock.json of what is installed, apart from the root's. */

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 
 /** The last lines of a program's complaints; enough to tell what is wrong. */
 const COMPLAINT_CHARACTERS = 2000;
+const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
 
 /**
  * Runs a program to its end, quietly, and stops it and what it has started where it takes longer than `milliseconds`.
@@ -22,18 +23,25 @@ export function run(file, args, { cwd, milliseconds, env = process.env }) {
       });
     }
     const stop = () => {
-      output += `\nstopped after ${milliseconds / 1000} s`;
       if (group && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
       else child.kill('SIGKILL');
     };
-    const timer = setTimeout(stop, milliseconds);
-    child.on('error', (error) => {
+    const timer = setTimeout(() => {
+      output += `\nstopped after ${milliseconds / 1000} s`;
+      stop();
+    }, milliseconds);
+    // In a group of its own it does not hear of Ctrl-C.
+    const interrupted = () => {
+      stop();
+      process.exit(130);
+    };
+    for (const signal of signals) process.on(signal, interrupted);
+    const end = (/** @type {{ ok: boolean, output: string }} */ result) => {
       clearTimeout(timer);
-      resolve({ ok: false, output: `${file}: ${error.message}` });
-    });
-    child.on('close', (code) => {
-      clearTimeout(timer);
-      resolve({ ok: code === 0, output: output.trim() });
-    });
+      for (const signal of signals) process.off(signal, interrupted);
+      resolve(result);
+    };
+    child.on('error', (error) => end({ ok: false, output: `${file}: ${error.message}` }));
+    child.on('close', (code) => end({ ok: code === 0, output: output.trim() }));
   });
 }

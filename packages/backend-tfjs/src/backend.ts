@@ -65,7 +65,7 @@ export class TfjsBackend implements Backend {
     this.#workspace.resetPeak();
   }
 
-  /** Tensors that are alive in the engine: one for each live storage. */
+  /** Tensors that are alive in the engine: one for each live storage, or for several that hold the same. */
   tensorCount(): number {
     return this.#engine.tensorCount();
   }

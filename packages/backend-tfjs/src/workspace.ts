@@ -3,6 +3,9 @@ import type { Device } from './device.ts';
 import type { Attributes, Engine, EngineName, EngineTensor, Operands, Quirks } from './engines/engine.ts';
 import { TfjsStorage } from './storage.ts';
 
+/** Up to so many elements, to write them is less than to ask for them. */
+const SMALL = 256;
+
 /** An engine's tensors as storage: accounting, lifetimes, and what is freed when a kernel returns. */
 export class Workspace implements Device {
   readonly engine: EngineName;
@@ -47,6 +50,10 @@ export class Workspace implements Device {
   }
 
   filled(value: number, length: number, dtype: 'f32' | 'i32' = 'f32'): EngineTensor {
+    if (length <= SMALL) {
+      const values = dtype === 'f32' ? new Float32Array(length) : new Int32Array(length);
+      return this.#keep(this.#engine.write(values.fill(value), [length]));
+    }
     return this.run('Fill', {}, { shape: [length], value, dtype: dtype === 'f32' ? 'float32' : 'int32' });
   }
 

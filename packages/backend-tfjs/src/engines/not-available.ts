@@ -10,6 +10,7 @@ const packages: Record<EngineName, string> = {
 };
 
 export function explain(engine: EngineName, error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
+  // Node adds who asked on further lines.
+  const [reason] = (error instanceof Error ? error.message : String(error)).split('\n');
   return `the engine '${engine}' needs packages that cannot be loaded: npm install ${packages[engine]} (${reason})`;
 }

@@ -46,6 +46,10 @@ class WebglEngine extends RegisteredEngine {
 
 /** WebGL 2 with float32 textures, in a context of its own. */
 export async function webglEngine(): Promise<Engine> {
+  const page = globalThis as unknown as { OffscreenCanvas?: unknown; document?: unknown };
+  if (page.OffscreenCanvas === undefined && page.document === undefined) {
+    throw new BackendError('BACKEND_NOT_AVAILABLE', 'tfjs:webgl needs a browser with WebGL 2', { value: 'webgl' });
+  }
   const { core, module } = await importBackend('webgl', () => import('@tensorflow/tfjs-backend-webgl'));
   const { GPGPUContext, MathBackendWebGL, setWebGLContext } = module as WebglModule;
   const version = core.env().getNumber('WEBGL_VERSION');
