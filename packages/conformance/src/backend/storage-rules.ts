@@ -186,6 +186,30 @@ const order: readonly Rule[] = [
     },
   },
   {
+    name: 'the same kernel twice in a row gives two results',
+    async run(backend) {
+      const { kernels } = backend;
+      const n = 67;
+      const [first, second] = [uniform('twice first', n * n), uniform('twice second', n * n)];
+      const [a, b] = [backend.upload(first, 'f32'), backend.upload(second, 'f32')];
+      const identity = backend.upload(
+        Float32Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0)),
+        'f32',
+      );
+      const calls: readonly ((x: typeof a) => typeof a)[] = [
+        (x) => kernels.unary('neg', kernels.unary('neg', x, n * n), n * n),
+        (x) => kernels.binary('add', x, [n, n], kernels.fill(0, n * n, 'f32'), [n, n]),
+        (x) => kernels.matmul(x, identity, square(n)),
+        (x) => kernels.slice(x, [n, n], [0, 0], [n, n]),
+      ];
+      for (const call of calls) {
+        const results = [call(a), call(b)] as const;
+        demandSame(await backend.read(results[0]), toRead(backend, first), 'the first of two calls');
+        demandSame(await backend.read(results[1]), toRead(backend, second), 'the second of two calls');
+      }
+    },
+  },
+  {
     name: 'changes in place happen between the kernels around them',
     async run(backend) {
       const { kernels } = backend;
