@@ -52,10 +52,10 @@ function bindingOf(module: unknown): Binding {
 }
 
 function addonOf(manifest: string): Binding {
-  const require = builtins().module.createRequire(manifest);
+  const load = builtins().module.createRequire(manifest);
   // Says where the addon for this Node lies.
-  const finder = require('@mapbox/node-pre-gyp') as { find(manifest: string): string };
-  return require(finder.find(manifest)) as Binding;
+  const finder = load('@mapbox/node-pre-gyp') as { find(manifest: string): string };
+  return load(finder.find(manifest)) as Binding;
 }
 
 /** The package.json of tfjs-node. */
