@@ -1,5 +1,6 @@
 import { recommendedLowRank, type ConfiguredAdapter } from '@lowrank/core';
 import { buildLora } from './build.ts';
+import { combineLora } from './combine.ts';
 import { parseLoraConfig, type LoraConfig, type LoraOptions } from './config.ts';
 import { loraDelta } from './delta.ts';
 import { wrapLora } from './wrap.ts';
@@ -18,6 +19,8 @@ export interface Lora {
   readonly build: typeof buildLora;
   /** scale * B (A x) of plain tensors. */
   readonly delta: typeof loraDelta;
+  /** A new adapter out of several on one model, weighted. */
+  readonly combine: typeof combineLora;
   /** A rank and alpha to begin with: `lora({ ...lora.recommendedDefaults })`. */
   readonly recommendedDefaults: { readonly rank: number; readonly alpha: number };
 }
@@ -28,5 +31,5 @@ export const lora: Lora = /* @__PURE__ */ Object.assign(
     adapter: loraAdapter,
     config: parseLoraConfig(options),
   }),
-  { wrap: wrapLora, build: buildLora, delta: loraDelta, recommendedDefaults: recommendedLowRank },
+  { wrap: wrapLora, build: buildLora, delta: loraDelta, combine: combineLora, recommendedDefaults: recommendedLowRank },
 );

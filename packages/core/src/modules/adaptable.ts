@@ -3,6 +3,7 @@ import { add } from '../ops/binary.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
 import { isFrozen } from './frozen-weight.ts';
+import { mixedDeltas } from './mixed-deltas.ts';
 import { Module, type ForwardPass, type Weight } from './module.ts';
 
 /** A layer with one weight that adapters can sit on. */
@@ -51,11 +52,12 @@ export abstract class Adaptable extends Module {
 
   /** Adds what the active adapters say to y0 = base(x). */
   protected adapted(x: Tensor, y0: Tensor, pass: ForwardPass): Tensor {
-    let y = y0;
-    for (const slot of this.#slots) {
-      if (slot.active) y = add(y, slot.delta(x, y0, this.frozenLayer(slot.site), pass));
-    }
-    return y;
+    const slots = this.#slots.filter((slot) => slot.active);
+    if (slots.length === 0) return y0;
+    const delta = (slot: AdapterSlot, rows: Tensor, base: Tensor): Tensor =>
+      slot.delta(rows, base, this.frozenLayer(slot.site), pass);
+    if (pass.adapterRows !== undefined) return mixedDeltas(x, y0, slots, pass.adapterRows, delta);
+    return slots.reduce((y, slot) => add(y, delta(slot, x, y0)), y0);
   }
 
   /** This layer as an adapter at `site` sees it. */

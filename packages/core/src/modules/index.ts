@@ -1,10 +1,13 @@
 export { Adaptable } from './adaptable.ts';
+export { AdapterRows, adapterRows } from './adapter-rows.ts';
+export { AdapterSnapshot, type Restorable } from './adapter-snapshot.ts';
 export { AdapterSlot } from './adapter-slot.ts';
 export { Embedding } from './embedding.ts';
 export { FrozenWeight } from './frozen-weight.ts';
 export { adapterSites, inject, setupContext, type InjectOptions } from './inject.ts';
 export { InjectedAdapter } from './injected-adapter.ts';
 export { Linear, linear, type WeightSource } from './linear.ts';
+export { ModelAdapters, type AddOptions } from './model-adapters.ts';
 export { inference, Module, ModuleList, type ForwardPass, type Weight } from './module.ts';
 export { RmsNorm } from './rms-norm.ts';
 export { TrainedCopy } from './trained-copy.ts';

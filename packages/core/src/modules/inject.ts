@@ -102,8 +102,8 @@ async function place(
   }
 }
 
-async function storedForm({ shape, values, array }: HostWeight): Promise<HostArray> {
-  return array === undefined ? { format: 'f32', shape, data: await values() } : array();
+async function storedForm(weight: HostWeight): Promise<HostArray> {
+  return weight.array?.() ?? { format: 'f32', shape: weight.shape, data: await weight.values() };
 }
 
 /** @throws CoreError CORE_INTERFACE_VERSION for an adapter made for another interface. */

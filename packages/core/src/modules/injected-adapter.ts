@@ -6,6 +6,7 @@ import { writeHost } from '../tensor/host-copy.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { AdapterPlacement } from './adapter-placement.ts';
 import { disposeShared, type AdapterSlot } from './adapter-slot.ts';
+import { takeSnapshot, type AdapterSnapshot, type Restorable } from './adapter-snapshot.ts';
 import { matchState, readAll, type TensorsAt } from './adapter-state.ts';
 import type { FrozenWeight } from './frozen-weight.ts';
 import type { TrainedCopy } from './trained-copy.ts';
@@ -98,6 +99,16 @@ export class InjectedAdapter {
       states.set(path, { params: await readAll(params), buffers: await readAll(buffers) });
     }
     return states;
+  }
+
+  /**
+   * Its trained tensors as they are now, to come back to while it trains: `rollback` puts them back bit for bit, `commit` lets the
+   * copies go.
+   * @param options.optimizer whose moments and step count belong to it. Without it they go on from where they are: a rolled
+   * back adapter then takes other steps than it would have taken.
+   */
+  async snapshot<State>(options: { readonly optimizer?: Restorable<State> } = {}): Promise<AdapterSnapshot> {
+    return takeSnapshot(this.name, this.parameters().values(), options.optimizer);
   }
 
   /** All its tensors, by module path. */

@@ -1,5 +1,6 @@
 import { CoreError } from '../errors/core-error.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import type { AdapterRows } from './adapter-rows.ts';
 import type { FrozenWeight } from './frozen-weight.ts';
 
 /** A weight: frozen, or a tensor that may be trained. */
@@ -11,6 +12,8 @@ export interface ForwardPass {
   readonly seed: number;
   /** Number of the micro-batch, counted over the whole run. */
   readonly step: number;
+  /** Different adapters for different rows: see `adapterRows`. Absent: all rows go through all active ones. */
+  readonly adapterRows?: AdapterRows;
 }
 
 /** A pass that trains nothing. */

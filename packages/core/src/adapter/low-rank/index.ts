@@ -1,4 +1,12 @@
 export {
+  combinePairs,
+  parseCombineOptions,
+  type CombineMethod,
+  type CombineOptions,
+  type CombineSettings,
+  type WeightedPair,
+} from './combine.ts';
+export {
   joinLowRankConfigs,
   lowRankAt,
   lowRankScale,
