@@ -121,7 +121,10 @@ function offsets(shape: Shape, strides: readonly number[], first = 0): Int32Arra
   let from = Int32Array.of(first);
   for (const [axis, length] of shape.entries()) {
     const next = new Int32Array(from.length * length);
-    for (let i = 0; i < next.length; i++) next[i] = from[Math.floor(i / length)]! + (i % length) * strides[axis]!;
+    let at = 0;
+    for (const offset of from) {
+      for (let i = 0; i < length; i++) next[at++] = offset + i * strides[axis]!;
+    }
     from = next;
   }
   return from;
@@ -183,14 +186,16 @@ function primitives(memory: Memory): Primitives {
       const [left, right] = [memory.data('matmul', a), memory.data('matmul', b)];
       const [rowA, stepA] = transposeA ? [1, m] : [k, 1];
       const [columnB, stepB] = transposeB ? [k, 1] : [1, n];
-      return fill('matmul', batch * m * n, (i) => {
+      const result = memory.make('matmul', batch * m * n);
+      for (let i = 0; i < result.length; i++) {
         const matrix = Math.floor(i / (m * n));
         let atA = (batchA ? matrix * m * k : 0) + (Math.floor(i / n) % m) * rowA;
         let atB = (batchB ? matrix * k * n : 0) + (i % n) * columnB;
         let sum = 0;
         for (let j = 0; j < k; j++, atA += stepA, atB += stepB) sum += left[atA]! * right[atB]!;
-        return sum;
-      });
+        result.data![i] = sum;
+      }
+      return result;
     },
 
     permute(x, shape, axes) {

@@ -21,20 +21,22 @@ it('trains the embedded model', async () => {
   const records = Array.from({ length: 8 }, (_, line) => ({ line, record }));
   const { examples } = await tokenizeRecords(records, { tokenizer });
   const losses: number[] = [];
-  await fineTune({
+  const { adapter } = await fineTune({
     model,
     adapter: lora({ rank: 8, targetModules: 'all-linear' }),
     examples,
-    steps: 30,
+    steps: 20,
+    batchSize: 2,
     learningRate: 1e-2,
     onEvent: (event) => {
       if (event.type === 'step') losses.push(event.loss);
     },
   });
   const [answer] = await generateTexts(model, tokenizer, [tokenizer.encode('A:')], { maxTokens: 20 });
+  adapter.eject();
   model.dispose();
   expect(answer?.trim()).toBe('Anna, Adam, Alice');
-  expect(losses.at(-1)).toBeLessThan(0.1 * losses[0]!);
+  expect(losses.at(-1)).toBeLessThan(0.2 * losses[0]!);
   expect(backend.memory().liveBytes).toBe(0);
   await backend.dispose();
 });
