@@ -48,4 +48,4 @@ function isAdapter(value: unknown): value is Adapter {
 }
 
 /** The plugins that adapter files are read with. */
-export const knownAdapters: readonly Adapter[] = [...known.values(), wholeModulesAdapter as unknown as Adapter];
+export const knownAdapters: readonly Adapter[] = [...known.values(), wholeModulesAdapter];

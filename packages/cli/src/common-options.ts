@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { addAdapterFileOptions } from './adapter-files.ts';
 import { backendNames } from './backends.ts';
 import { wholeNumber } from './option-values.ts';
 
@@ -7,7 +8,7 @@ export function addModelOptions(command: Command): Command {
   return command
     .option(
       '-m, --model <path>',
-      'GGUF file, known model, or owner/repo/file.gguf on the Hugging Face hub',
+      'GGUF file, Hugging Face folder, known model, or owner/repo/file.gguf on the hub',
       'smollm2-135m-instruct',
     )
     .addOption(
@@ -20,9 +21,11 @@ export function addModelOptions(command: Command): Command {
 }
 
 export function addAdapterFile(command: Command): Command {
-  return command.option(
-    '-a, --adapter-file <path>',
-    "adapter to put on the model: a llama.cpp LoRA GGUF, such as 'lowrank train' writes",
+  return addAdapterFileOptions(
+    command.option(
+      '-a, --adapter-file <path>',
+      "adapter to put on the model: what 'lowrank train' writes (GGUF or PEFT folder), or a checkpoint",
+    ),
   );
 }
 

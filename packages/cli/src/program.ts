@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addBackends } from './commands/backends.ts';
+import { addConvert } from './commands/convert.ts';
 import { addEval } from './commands/eval.ts';
 import { addGenerate } from './commands/generate.ts';
 import { addInspect } from './commands/inspect.ts';
@@ -15,7 +16,7 @@ export function makeProgram(): Command {
     .version(version)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
-  for (const add of [addTrain, addGenerate, addEval, addMerge, addInspect, addModels, addBackends]) {
+  for (const add of [addTrain, addGenerate, addEval, addMerge, addConvert, addInspect, addModels, addBackends]) {
     add(program).exitOverride();
   }
   return program;

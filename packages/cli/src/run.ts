@@ -32,7 +32,9 @@ function tellOption(error: CommanderError, args: readonly string[]): number {
 function tell(error: unknown, json: boolean): number {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
   const typed =
-    error instanceof Error && typeof code === 'string' && /^(CLI|MODELS|GGUF|CORE|ADAPTER|BACKEND)_/.test(code);
+    error instanceof Error &&
+    typeof code === 'string' &&
+    /^(CLI|MODELS|GGUF|SAFETENSORS|CORE|ADAPTER|BACKEND)_/.test(code);
   const message = messageOf(error);
   if (json) process.stdout.write(`${JSON.stringify({ event: 'error', code: typed ? code : 'FAULT', message })}\n`);
   if (typed) {

@@ -9,7 +9,7 @@ import {
   type ChatTemplate,
   type Tokenizer,
 } from '@lowrank/models';
-import { knownAdapters } from './adapters.ts';
+import { fileAdapters, type AdapterFileOptions } from './adapter-files.ts';
 import { openBackend } from './backends.ts';
 import { barText, bytesText } from './format.ts';
 import type { Reporter } from './reporter.ts';
@@ -34,7 +34,8 @@ export interface Session {
 }
 
 /** Finds the model (fetching it where need be), loads it, and puts the adapter file on it. */
-export async function openSession(options: SessionOptions, reporter: Reporter): Promise<Session> {
+export async function openSession(options: SessionOptions & AdapterFileOptions, reporter: Reporter): Promise<Session> {
+  const plugins = options.adapterFile === undefined ? [] : await fileAdapters(options);
   const path = await findModel(options.model, reporter);
   const base = await openBaseModel(path);
   const closers: (() => Promise<void> | void)[] = [() => base.close()];
@@ -52,7 +53,9 @@ export async function openSession(options: SessionOptions, reporter: Reporter): 
     });
     closers.push(() => model.dispose());
     const adapter =
-      options.adapterFile === undefined ? undefined : await loadAdapter(options.adapterFile, model, knownAdapters);
+      options.adapterFile === undefined
+        ? undefined
+        : await loadAdapter(options.adapterFile, model, plugins, { checkFinite: options.checkFinite === true });
     reporter.settle();
     return { path, base, backend, model, tokenizer, template, adapter, close };
   } catch (error) {

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { elementary, evaluateLoss } from '@lowrank/core';
 import { evaluationSource, lossOf } from '@lowrank/models';
+import type { AdapterFileOptions } from '../adapter-files.ts';
 import { addAdapterFile, addJson, addModelOptions } from '../common-options.ts';
 import { addDataOptions, readExamples, type DataOptions } from '../data.ts';
 import { wholeNumber } from '../option-values.ts';
 import { makeReporter } from '../reporter.ts';
 import { openSession, type SessionOptions } from '../session.ts';
 
-interface EvalOptions extends SessionOptions, DataOptions {
+interface EvalOptions extends SessionOptions, AdapterFileOptions, DataOptions {
   readonly data: string;
   readonly batchSize: number;
   readonly json?: boolean;

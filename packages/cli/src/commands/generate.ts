@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { encodeChatPrompt, streamText, type ChatMessage } from '@lowrank/models';
 import { CliError } from '../cli-error.ts';
+import type { AdapterFileOptions } from '../adapter-files.ts';
 import { addAdapterFile, addJson, addModelOptions } from '../common-options.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
 import { numberBetween, wholeNumber } from '../option-values.ts';
 import { makeReporter } from '../reporter.ts';
 import { openSession, type Session, type SessionOptions } from '../session.ts';
 
-interface GenerateOptions extends SessionOptions {
+interface GenerateOptions extends SessionOptions, AdapterFileOptions {
   readonly prompt?: string;
   readonly system?: string;
   readonly raw?: boolean;

@@ -1,7 +1,12 @@
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { fileSource, openGguf, type GgufFile, type GgufValue } from '@lowrank/io-gguf';
 import { addJson } from '../common-options.ts';
 import { bytesText, countText } from '../format.ts';
+import { describeFolder } from '../inspect/describe-folder.ts';
+import { describeGguf } from '../inspect/describe-gguf.ts';
+import { describeSafetensors } from '../inspect/describe-safetensors.ts';
+import type { Description } from '../inspect/description.ts';
 import { makeReporter } from '../reporter.ts';
 
 interface InspectOptions {
@@ -11,37 +16,29 @@ interface InspectOptions {
 
 export function addInspect(program: Command): Command {
   const command = program
-    .command('inspect <file>')
-    .description('Show what a GGUF holds: model, adapter or anything else.')
+    .command('inspect <path>')
+    .description(
+      'Show what a file or folder holds: a GGUF or safetensors, a Hugging Face model, a PEFT adapter, a checkpoint.',
+    )
     .option('--tensors', 'list every tensor');
   return addJson(command).action(async (path: string, options: InspectOptions) => inspect(path, options));
 }
 
 async function inspect(path: string, options: InspectOptions): Promise<void> {
   const reporter = makeReporter(options.json === true);
-  await using file = await openGguf(await fileSource(path));
-  const tensors = [...file.tensors.values()];
+  const { kind, details, bytes, metadata, tensors } = await describe(path);
+  const types = typeCounts(tensors);
   if (options.json) {
-    reporter.event('file', {
-      path,
-      version: file.version,
-      alignment: file.alignment,
-      bytes: file.source.size,
-      types: typeCounts(file),
-    });
-    for (const [key, value] of file.metadata) {
-      reporter.event('metadata', { key, type: value.type, value: plain(value) });
-    }
-    for (const { name, type, shape, offset, byteLength } of tensors) {
-      reporter.event('tensor', { name, type, shape, offset, byteLength: byteLength ?? null });
-    }
+    reporter.event('file', { path, kind, ...details, bytes, types });
+    for (const { key, type, value } of metadata) reporter.event('metadata', { key, type, value });
+    for (const tensor of tensors) reporter.event('tensor', { ...tensor });
     return;
   }
-  reporter.line(`${path}: GGUF v${file.version}, ${bytesText(file.source.size)}, ${tensors.length} tensors`);
+  reporter.line(`${path}: ${kind}, ${bytesText(bytes)}, ${tensors.length} tensors`);
   reporter.line('');
-  for (const [key, value] of file.metadata) reporter.line(`  ${key} = ${short(value)}`);
+  for (const { key, text } of metadata) reporter.line(`  ${key} = ${text}`);
   reporter.line('');
-  for (const [type, { tensors: count, weights }] of Object.entries(typeCounts(file))) {
+  for (const [type, { tensors: count, weights }] of Object.entries(types)) {
     reporter.line(`  ${type.padEnd(6)} ${String(count).padStart(5)} tensors  ${countText(weights)} weights`);
   }
   if (options.tensors !== true) return;
@@ -49,36 +46,17 @@ async function inspect(path: string, options: InspectOptions): Promise<void> {
   for (const { name, type, shape } of tensors) reporter.line(`  ${name}  [${shape.join(', ')}]  ${type}`);
 }
 
-function typeCounts(file: GgufFile): Record<string, { tensors: number; weights: number }> {
+async function describe(path: string): Promise<Description> {
+  if ((await stat(path).catch(() => undefined))?.isDirectory() === true) return describeFolder(path);
+  return basename(path).endsWith('.safetensors') ? describeSafetensors(path) : describeGguf(path);
+}
+
+function typeCounts(tensors: Description['tensors']): Record<string, { tensors: number; weights: number }> {
   const counts: Record<string, { tensors: number; weights: number }> = {};
-  for (const { type, shape } of file.tensors.values()) {
+  for (const { type, shape } of tensors) {
     const count = (counts[type] ??= { tensors: 0, weights: 0 });
     count.tensors++;
     count.weights += shape.reduce((a, b) => a * b, 1);
   }
   return counts;
-}
-
-/** JSON has no 64-bit integers: they become text. */
-function plain(value: GgufValue): unknown {
-  return JSON.parse(
-    JSON.stringify(asArray(value.value), (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item)),
-  );
-}
-
-function asArray(value: unknown): unknown {
-  return ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<unknown>) : value;
-}
-
-function short(value: GgufValue): string {
-  if (value.type === 'array') {
-    const items = Array.from(value.value as ArrayLike<string | number | bigint | boolean | object>).slice(0, 4);
-    const head = items.map((item) => (typeof item === 'object' ? '…' : cut(String(item), 24)));
-    return `[${head.join(', ')}${value.value.length > 4 ? ', …' : ''}] (${countText(value.value.length)} of ${value.of})`;
-  }
-  return cut(JSON.stringify(typeof value.value === 'bigint' ? String(value.value) : value.value), 160);
-}
-
-function cut(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }

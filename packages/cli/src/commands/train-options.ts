@@ -1,13 +1,14 @@
 import { Option, type Command } from 'commander';
-import type { FineTuneSettings } from '@lowrank/models';
+import { mergeTypes, type FineTuneSettings } from '@lowrank/models';
 import { CliError } from '../cli-error.ts';
 import { addModelOptions } from '../common-options.ts';
 import type { DataOptions } from '../data.ts';
 import { numberBetween, wholeNumber } from '../option-values.ts';
 import type { SessionOptions } from '../session.ts';
+import type { OutputOptions } from '../train-output.ts';
 import { addAdapterOptions, type AdapterOptions } from './adapter-options.ts';
 
-export interface TrainOptions extends SessionOptions, DataOptions, AdapterOptions {
+export interface TrainOptions extends SessionOptions, DataOptions, AdapterOptions, Omit<OutputOptions, 'output'> {
   readonly config?: string;
   readonly data?: string;
   readonly validData?: string;
@@ -29,6 +30,7 @@ export interface TrainOptions extends SessionOptions, DataOptions, AdapterOption
   readonly resume?: boolean;
   readonly overwrite?: boolean;
   readonly resumeAdapterFile?: string;
+  readonly checkFinite?: boolean;
   readonly json?: boolean;
 }
 
@@ -40,7 +42,18 @@ export function addTrainOptions(command: Command): Command {
     .option('-c, --config <path>', 'YAML file of these options; those given here override it')
     .option('-d, --data <path>', 'JSON Lines to train on: messages, prompt and completion, or text')
     .option('--valid-data <path>', 'JSON Lines to evaluate on')
-    .option('-o, --output <path>', 'the adapter to write (GGUF)');
+    .option('-o, --output <path>', 'what to write: an adapter as GGUF (adapter.gguf) or PEFT folder (adapter/)')
+    .addOption(
+      new Option(
+        '--output-type <type>',
+        'the adapter, or the model with it merged in (a GGUF, or a Hugging Face folder)',
+      )
+        .choices(['auto', 'adapter', 'merged'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--merged-type <type>', "how a merged model's matrices are stored").choices(mergeTypes).default('f16'),
+    );
   return addAdapterOptions(command)
     .option('--epochs <n>', 'passes over the data', wholeNumber(1), 1)
     .option('--steps <n>', 'optimizer steps; takes the place of epochs', wholeNumber(1))
@@ -62,7 +75,8 @@ export function addTrainOptions(command: Command): Command {
     .option('--save-every <n>', 'steps between checkpoints (default: at the end)', wholeNumber(1))
     .option('--resume', 'go on from the latest checkpoint, with the same bits')
     .addOption(new Option('--overwrite', 'begin anew where checkpoints of an earlier run are').conflicts('resume'))
-    .option('--resume-adapter-file <path>', 'start from the weights of an adapter file');
+    .option('--resume-adapter-file <path>', 'start from the weights of an adapter: GGUF, PEFT folder or checkpoint')
+    .option('--check-finite', 'refuse such an adapter with NaN or infinities in it');
 }
 
 /** These may stand in the YAML file, so commander cannot ask for them. */

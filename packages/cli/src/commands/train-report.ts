@@ -2,6 +2,7 @@ import { parameterCounts } from '@lowrank/core';
 import { bytesText, countText } from '../format.ts';
 import type { Reporter } from '../reporter.ts';
 import type { Session } from '../session.ts';
+import type { OutputKind } from '../train-output.ts';
 import type { ReadyOptions } from './train-options.ts';
 
 /** Where a run begins. */
@@ -44,9 +45,11 @@ export function tellStart(
   });
 }
 
-/** Tells where the adapter is and what to do with it. */
-export function tellEnd(reporter: Reporter, { output, model }: ReadyOptions, bytes: number): void {
-  reporter.line(`adapter    ${output} (${bytesText(bytes)})`);
-  reporter.line(`try it     lowrank generate -m ${model} -a ${output} -p "..."`);
-  reporter.line(`llama.cpp  llama-cli -m <model.gguf> --lora ${output}`);
+/** Tells where the result is and what to do with it. */
+export function tellEnd(reporter: Reporter, { output, model }: ReadyOptions, kind: OutputKind, bytes: number): void {
+  reporter.line(`${kind === 'merged' ? 'model  ' : 'adapter'}    ${output} (${bytesText(bytes)})`);
+  const base = kind === 'merged' ? `-m ${output}` : `-m ${model} -a ${output}`;
+  reporter.line(`try it     lowrank generate ${base} -p "..."`);
+  if (kind === 'gguf') reporter.line(`llama.cpp  llama-cli -m <model.gguf> --lora ${output}`);
+  if (kind === 'peft') reporter.line(`PEFT       PeftModel.from_pretrained(model, "${output}")`);
 }

@@ -1,16 +1,16 @@
 import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { InjectedAdapter } from '@lowrank/core';
-import { checkExportable, FileRunStore, fineTune, loadAdapter, writeAdapterGguf } from '@lowrank/models';
+import { FileRunStore, fineTune, loadAdapter } from '@lowrank/models';
 import { knownAdapters } from '../adapters.ts';
 import { CliError } from '../cli-error.ts';
 import { addJson } from '../common-options.ts';
 import { applyConfigFile } from '../config-file.ts';
 import { addDataOptions, readExamples } from '../data.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
-import { checkOutput } from '../output-path.ts';
 import { makeReporter } from '../reporter.ts';
 import { openSession } from '../session.ts';
+import { checkPlanned, plannedOutput, writeExtra, writeOutput } from '../train-output.ts';
 import { trainProgress } from '../train-progress.ts';
 import { version } from '../version.ts';
 import { addTrainOptions, required, runSettings, type ReadyOptions, type TrainOptions } from './train-options.ts';
@@ -20,7 +20,9 @@ import { tellEnd, tellStart } from './train-report.ts';
 export function addTrain(program: Command): Command {
   const command = program
     .command('train')
-    .description('Fine-tune a model: writes an adapter that llama.cpp and Ollama load.');
+    .description(
+      'Fine-tune a model: writes an adapter that llama.cpp and Ollama load, a PEFT folder, or the merged model.',
+    );
   return addJson(addDataOptions(addTrainOptions(command))).action(async (options: TrainOptions, self: Command) => {
     if (options.config !== undefined) await applyConfigFile(self, options.config);
     await train(self, required(self.opts<TrainOptions>()));
@@ -29,9 +31,11 @@ export function addTrain(program: Command): Command {
 
 async function train(command: Command, options: ReadyOptions): Promise<void> {
   const reporter = makeReporter(options.json === true);
-  await checkOutput(options.output);
   const run = await runFolder(options);
   const configured = await chosenAdapter(command, options);
+  const fromFile = options.resumeAdapterFile;
+  // An adapter file decides the kind of adapter, and so what can be written.
+  let kind = fromFile === undefined ? await plannedOutput(options, configured.adapter) : undefined;
   const session = await openSession(options, reporter);
   const interrupt = onInterrupt();
   try {
@@ -43,15 +47,18 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
     let adapter: InjectedAdapter | undefined;
     const store = new FileRunStore(run, {
       extras: async (folder) => {
-        await writeAdapterGguf(`${folder}/adapter.gguf`, session.model, adapter!);
+        await writeExtra(kind!, folder, session, adapter!);
       },
     });
     const start =
-      options.resumeAdapterFile === undefined
+      fromFile === undefined
         ? configured
-        : await loadAdapter(options.resumeAdapterFile, session.model, knownAdapters);
-    if (options.resumeAdapterFile !== undefined) {
-      reporter.note(`${options.resumeAdapterFile} decides kind, rank, alpha and target modules`);
+        : await loadAdapter(fromFile, session.model, [...knownAdapters, configured.adapter], {
+            checkFinite: options.checkFinite === true,
+          });
+    if ('configured' in start) {
+      kind = await plannedOutput(options, start.configured.adapter);
+      reporter.note(`${fromFile} decides kind, rank, alpha and target modules`);
     }
     const progress = trainProgress(reporter);
     const result = await fineTune({
@@ -65,7 +72,7 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
       versions: { lowrank: version, node: process.versions.node },
       signal: interrupt.signal,
       onStart: async ({ adapter: injected, steps, firstStep }) => {
-        checkExportable(session.model, injected);
+        checkPlanned(kind!, session, injected);
         // Only now that nothing is wrong with the new run.
         if (options.overwrite === true) await rm(run, { recursive: true, force: true });
         adapter = injected;
@@ -89,9 +96,10 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
       });
       throw new Interrupted();
     }
-    const bytes = await writeAdapterGguf(options.output, session.model, result.adapter);
-    tellEnd(reporter, options, bytes);
+    const bytes = await writeOutput(kind!, options, session, result.adapter, options.model);
+    tellEnd(reporter, options, kind!, bytes);
     reporter.event('done', {
+      output: kind!,
       adapterPath: options.output,
       adapterBytes: bytes,
       steps: result.steps,
@@ -107,7 +115,7 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
 
 /** Where the run's checkpoints go. */
 async function runFolder({ output, resume, overwrite }: ReadyOptions): Promise<string> {
-  const folder = `${output}.run`;
+  const folder = `${output.replace(/[/\\]+$/, '')}.run`;
   // A run that was killed before its first checkpoint left nothing to go on from.
   const there = (await new FileRunStore(folder).latest()) !== undefined;
   if (there && resume !== true && overwrite !== true) {

@@ -1,5 +1,6 @@
 import type { InjectedAdapter } from '@lowrank/core';
-import type { CausalLm } from '../causal-lm/causal-lm.ts';
+import type { Base } from '../adapters/base.ts';
+import { CausalLm } from '../causal-lm/causal-lm.ts';
 
 /** An adapter on the model, and how much of its change is merged. */
 export interface WeightedAdapter {
@@ -24,8 +25,9 @@ type Merged = () => Promise<ArrayLike<number>>;
 /**
  * The change that several adapters make together: W + sum w (W' - W), with W' what each makes of W alone. One adapter of
  * weight 1 gives its W' as it is.
+ * @param model the one that they sit on.
  */
-export function changesOf(model: CausalLm, adapters: readonly WeightedAdapter[]): Changes {
+export function changesOf(model: Base, adapters: readonly WeightedAdapter[]): Changes {
   const parts = new Map<string, { merged: Merged; weight: number }[]>();
   const add = (name: string, merged: Merged, weight: number): void => {
     parts.set(name, [...(parts.get(name) ?? []), { merged, weight }]);
@@ -38,7 +40,7 @@ export function changesOf(model: CausalLm, adapters: readonly WeightedAdapter[])
   }
   return {
     names: new Set(parts.keys()),
-    unties: model.tied && untied(model, adapters),
+    unties: model.tied && model instanceof CausalLm && untied(model, adapters),
     async values(name, original) {
       const own = parts.get(name)!;
       if (own.length === 1 && own[0]!.weight === 1) return Float32Array.from(await own[0]!.merged());

@@ -4,7 +4,7 @@ import { decodeArray, encodeArray } from '@lowrank/core';
 import type { GgufFile } from '@lowrank/io-gguf';
 import { writeSafetensorsModel, type SafetensorsTensorInput } from '@lowrank/io-safetensors';
 import { isFolder } from '../causal-lm/base-model.ts';
-import type { CausalLm } from '../causal-lm/causal-lm.ts';
+import type { Base } from '../adapters/base.ts';
 import type { HfFolder } from '../hugging-face/hf-folder.ts';
 import type { JsonObject } from '../hugging-face/json-file.ts';
 import {
@@ -44,7 +44,7 @@ const index = 'model.safetensors.index.json';
 export async function writeMergedFolder(
   folder: string,
   file: GgufFile | HfFolder,
-  model: CausalLm,
+  model: Base,
   options: MergeOptions = {},
 ): Promise<number> {
   const { type = 'f16', onProgress } = options;
@@ -94,7 +94,7 @@ function formatOf({ format }: ModelTensor, type: MergeType): keyof typeof dtypes
 
 async function fromGguf(
   file: GgufFile,
-  { config }: CausalLm,
+  { config }: Base,
   tied: boolean,
   dtype: TorchDtype,
 ): Promise<Record<string, JsonObject>> {

@@ -2,7 +2,7 @@ import { decodeArray, encodeArray, type ArrayFormat, type EncodableFormat } from
 import { writeGguf, type GgufFile, type GgufTensorInput, type GgufValue } from '@lowrank/io-gguf';
 import { ggufName } from '../architectures/names.ts';
 import { isFolder } from '../causal-lm/base-model.ts';
-import type { CausalLm } from '../causal-lm/causal-lm.ts';
+import type { Base } from '../adapters/base.ts';
 import type { HfFolder } from '../hugging-face/hf-folder.ts';
 import { ggufMetadataFromFolder } from '../hugging-face/to-gguf-metadata.ts';
 import { changesOf } from './changes.ts';
@@ -18,13 +18,14 @@ const ropeFactors = 'rope_freqs.weight';
  * Writes a model with adapters merged in as a GGUF that needs none; atomic, one tensor in memory at a time. Resolves to its
  * size in bytes. A head that was tied to the embedding gets its own `output.weight` once only one of them changes. From a Hugging
  * Face folder the rows of q and k are brought into llama.cpp's order, and the tokenizer goes along.
+ * @param model the loaded one that the adapters sit on; to convert only, what `openBaseModel` gave is enough.
  * @throws AdapterError when an adapter cannot be merged; ModelsError MODELS_TENSOR for a row length that the type
  * cannot hold; GgufError when the file cannot be written.
  */
 export async function writeMergedGguf(
   path: string,
   file: GgufFile | HfFolder,
-  model: CausalLm,
+  model: Base,
   options: MergeOptions = {},
 ): Promise<number> {
   const { type = 'f16', onProgress } = options;
@@ -47,7 +48,7 @@ export async function writeMergedGguf(
 
 type Planned = Extract<GgufTensorInput, { load: unknown }>;
 
-function planned(tensor: ModelTensor, model: CausalLm, type: MergeType): Planned {
+function planned(tensor: ModelTensor, model: Base, type: MergeType): Planned {
   const { path, part, shape, load } = tensor;
   const name = `${ggufName(model.config.architecture, path)}.${part}`;
   const format = formatFor(name, tensor, type);
@@ -69,7 +70,7 @@ function formatFor(name: string, { shape, format, changed }: ModelTensor, type: 
 }
 
 /** Llama 3's divisors, from the GGUF's tensor or the folder's configuration. */
-async function factorTensors(file: GgufFile | HfFolder, { config }: CausalLm): Promise<Planned[]> {
+async function factorTensors(file: GgufFile | HfFolder, { config }: Base): Promise<Planned[]> {
   if (!isFolder(file)) {
     const info = file.tensors.get(ropeFactors);
     if (info?.format === undefined) return [];
@@ -80,10 +81,7 @@ async function factorTensors(file: GgufFile | HfFolder, { config }: CausalLm): P
   return [{ name: ropeFactors, format: 'f32', shape: array.shape, load: () => array }];
 }
 
-async function metadataFor(
-  file: GgufFile | HfFolder,
-  type: MergeType,
-): Promise<Map<string, GgufValue>> {
+async function metadataFor(file: GgufFile | HfFolder, type: MergeType): Promise<Map<string, GgufValue>> {
   const metadata = new Map<string, GgufValue>(isFolder(file) ? await ggufMetadataFromFolder(file) : file.metadata);
   if (type !== 'keep') metadata.set('general.file_type', { type: 'u32', value: fileTypes[type] });
   return metadata;

@@ -3,7 +3,7 @@ import type { GgufFile } from '@lowrank/io-gguf';
 import { hasOwnOrder, reorderRows, rowOrderOf, type RowOrder } from '../adapters/row-order.ts';
 import { modulePath } from '../architectures/names.ts';
 import { isFolder } from '../causal-lm/base-model.ts';
-import type { CausalLm } from '../causal-lm/causal-lm.ts';
+import type { Base } from '../adapters/base.ts';
 import type { HfFolder } from '../hugging-face/hf-folder.ts';
 import { ModelsError } from '../models-error.ts';
 import type { Changes } from './changes.ts';
@@ -25,7 +25,7 @@ export interface ModelTensor {
 /** The tensors of a base with adapters merged in, in the base's order, the rows of q and k as `rowOrder` says. */
 export function modelTensors(
   file: GgufFile | HfFolder,
-  model: CausalLm,
+  model: Base,
   changes: Changes,
   rowOrder: RowOrder,
 ): ModelTensor[] {
@@ -67,7 +67,7 @@ interface Stored {
 }
 
 /** The tensors of modules; a GGUF's table of RoPE's factors is not one. */
-function storedTensors(file: GgufFile | HfFolder, { config }: CausalLm): Stored[] {
+function storedTensors(file: GgufFile | HfFolder, { config }: Base): Stored[] {
   const stored: Stored[] = [];
   const source = isFolder(file) ? file.weights : file;
   for (const [name, { shape, format, type }] of source.tensors) {

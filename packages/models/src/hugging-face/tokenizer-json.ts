@@ -41,8 +41,9 @@ export function tokenizerFromJson(json: JsonObject, files: TokenizerFiles, where
       `${where}: ${what} is ${JSON.stringify(value) ?? 'missing'}; supported: byte-level byte-pair`,
       { value },
     );
-  if (!isObject(model) || model['type'] !== 'BPE')
+  if (!isObject(model) || model['type'] !== 'BPE') {
     throw unsupported('the model', isObject(model) ? model['type'] : model);
+  }
   if (!mentions(json['pre_tokenizer'], 'ByteLevel')) throw unsupported('the pre_tokenizer', json['pre_tokenizer']);
   const { tokens, kinds, merges } = jsonVocabulary(json, where);
   const split = splitter(json, where);
@@ -120,7 +121,13 @@ function mergesOf(model: JsonObject, where: string): string[] {
 }
 
 /** How the library splits words, and which ids it puts around a text. */
-function splitter(json: JsonObject, where: string): { words(text: string): string[]; around(): number[] } {
+function splitter(
+  json: JsonObject,
+  where: string,
+): {
+  readonly words: (text: string) => string[];
+  readonly around: () => number[];
+} {
   let tokenizer: LibraryTokenizer;
   try {
     tokenizer = new Library(json, {});

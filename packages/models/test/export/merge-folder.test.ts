@@ -90,10 +90,9 @@ describe('the embedded model', () => {
       expect(form, name).toEqual(before);
       expect(Buffer.from(written.buffer).equals(Buffer.from(data.slice().buffer)), name).toBe(true);
     }
-    for (const [key, value] of again.metadata) {
-      if (key.startsWith('tokenizer.') || key.startsWith('llama.'))
-        expect([key, value]).toEqual([key, names.file.metadata.get(key)]);
-    }
+    const shared = [...again.metadata].filter(([key]) => key.startsWith('tokenizer.') || key.startsWith('llama.'));
+    expect(shared.length).toBeGreaterThan(15);
+    expect(shared).toEqual(shared.map(([key]) => [key, names.file.metadata.get(key)]));
   });
 });
 
