@@ -1,6 +1,6 @@
 import { CoreError } from '../errors/core-error.ts';
 import { Adaptable } from './adaptable.ts';
-import type { Module } from './module.ts';
+import type { ForwardPass, Module } from './module.ts';
 import { ownerOf } from './weight-owner.ts';
 
 /** Which adapter each row of a batch goes through. */
@@ -25,6 +25,11 @@ export class AdapterRows {
     });
     return Int32Array.from(rows);
   }
+}
+
+/** A pass for rows that were gathered: each keeps its adapter. */
+export function passForRows(pass: ForwardPass, rows: Iterable<number>): ForwardPass {
+  return pass.adapterRows === undefined ? pass : { ...pass, adapterRows: pass.adapterRows.pick(rows) };
 }
 
 /**

@@ -1,5 +1,5 @@
 export { Adaptable } from './adaptable.ts';
-export { AdapterRows, adapterRows } from './adapter-rows.ts';
+export { AdapterRows, adapterRows, passForRows } from './adapter-rows.ts';
 export { AdapterSnapshot, type Restorable } from './adapter-snapshot.ts';
 export { AdapterSlot } from './adapter-slot.ts';
 export { Embedding } from './embedding.ts';

@@ -61,7 +61,7 @@ describe('modules to save', () => {
     const trained = await output();
     expect(trained).not.toEqual(before);
     for (const { tensor: copy, path } of adapter.copies) {
-      expect(Array.from(await copy.data()), path).not.toEqual(new Array(copy.size).fill(0));
+      expect(Array.from(await copy.data()), path).not.toEqual(Array.from({ length: copy.size }, () => 0));
     }
     adapter.setActive(false);
     expect(await output()).toEqual(before);

@@ -86,10 +86,15 @@ export class CausalLm extends Module {
   }
 
   /** The same for new tokens of `sequences` of a cache, which takes up their keys and values. */
-  extend(batch: SequenceBatch, cache: KvCache, sequences: readonly number[]): Tensor {
+  extend(
+    batch: SequenceBatch,
+    cache: KvCache,
+    sequences: readonly number[],
+    options: Pick<ForwardOptions, 'pass'> = {},
+  ): Tensor {
     const { lengths } = batch;
     const h = noGrad(() =>
-      this.#run(batch, cache.segments(sequences, lengths), {}, (layer, k, v) =>
+      this.#run(batch, cache.segments(sequences, lengths), options, (layer, k, v) =>
         cache.append(layer, k, v, sequences, lengths),
       ),
     );

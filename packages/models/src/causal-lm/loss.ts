@@ -1,4 +1,14 @@
-import { add, checkpoint, crossEntropy, eagerGradient, gather, scope, sum, type Tensor } from '@lowrank/core';
+import {
+  add,
+  checkpoint,
+  crossEntropy,
+  eagerGradient,
+  gather,
+  passForRows,
+  scope,
+  sum,
+  type Tensor,
+} from '@lowrank/core';
 import type { Batch } from '../data/index.ts';
 import type { CausalLm, ForwardOptions } from './causal-lm.ts';
 import { indexTensor } from './sequences.ts';
@@ -21,7 +31,7 @@ export function batchLoss(model: CausalLm, batch: Batch, options: ForwardOptions
         model,
         gather(hidden, indexTensor(model.backend, chunk)),
         chunk.map((row) => batch.targets[row]!),
-        options,
+        options.pass === undefined ? options : { ...options, pass: passForRows(options.pass, chunk) },
       );
       total = total === undefined ? loss : add(total, loss);
     }

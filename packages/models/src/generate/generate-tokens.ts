@@ -1,4 +1,4 @@
-import { gather, noGrad, scope, type Tensor } from '@lowrank/core';
+import { adapterRows, gather, inference, noGrad, passForRows, scope, type Tensor } from '@lowrank/core';
 import type { CausalLm } from '../causal-lm/causal-lm.ts';
 import { KvCache } from '../causal-lm/kv-cache.ts';
 import { indexTensor, type SequenceBatch } from '../causal-lm/sequences.ts';
@@ -10,6 +10,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens?: number;
   /** Ids that end a sequence; they are not given out. */
   readonly stopIds?: readonly number[];
+  /** Each prompt's adapter by name, among those that are on the model and active; undefined: the base alone. Default: all active ones for all. */
+  readonly adapters?: readonly (string | undefined)[];
   readonly signal?: AbortSignal;
 }
 
@@ -24,14 +26,14 @@ export interface GeneratedToken {
  * Continues prompts, all in one batch, and gives each token as it comes. A sequence ends at a stop id, at `maxTokens`
  * or at the model's context length. Prompts of different lengths need no padding.
  * @throws ModelsError MODELS_ARGUMENT for options out of range and for prompts that are empty, longer than the context or
- * hold ids that the model has not; the signal's reason once it is aborted. The cache is freed in every case.
+ * hold ids that the model has not; CoreError CORE_ARGUMENT for adapters that are not there, as `adapterRows`; the signal's reason once it is aborted. The cache is freed in every case.
  */
 export async function* generateTokens(
   model: CausalLm,
   prompts: readonly Int32Array[],
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken> {
-  const { maxTokens = 256, stopIds = [], signal } = options;
+  const { maxTokens = 256, stopIds = [], adapters, signal } = options;
   checkSampling(options);
   if (!Number.isSafeInteger(maxTokens) || maxTokens < 0) {
     throw new ModelsError('MODELS_ARGUMENT', `maxTokens is ${maxTokens}; it lies in whole numbers from 0`, {
@@ -41,6 +43,12 @@ export async function* generateTokens(
   const { contextLength } = model.config;
   const longest = Math.max(0, ...prompts.map((prompt) => prompt.length));
   for (const prompt of prompts) checkPrompt(prompt, model);
+  if (adapters !== undefined)
+    adapterRows(
+      model,
+      prompts.map(() => 1),
+      adapters,
+    );
   if (prompts.length === 0 || maxTokens === 0) return;
   const cache = new KvCache(model.backend, model.config, prompts.length, Math.min(contextLength, longest + maxTokens));
   try {
@@ -49,7 +57,7 @@ export async function* generateTokens(
     let active = prompts.map((prompt, sequence) => ({ sequence, ids: prompt }));
     while (active.length > 0) {
       signal?.throwIfAborted();
-      const rows = await lastLogits(model, cache, active);
+      const rows = await lastLogits(model, cache, active, adapters);
       const next: typeof active = [];
       for (const [row, { sequence }] of active.entries()) {
         const id = samplers[sequence]!.pick(rows[row]!);
@@ -71,8 +79,12 @@ async function lastLogits(
   model: CausalLm,
   cache: KvCache,
   active: readonly { readonly sequence: number; readonly ids: Int32Array }[],
+  adapters: GenerateOptions['adapters'],
 ): Promise<(Float32Array | Float64Array)[]> {
   const batch = continuation(cache, active);
+  const names = adapters && active.map(({ sequence }) => adapters[sequence]);
+  const pass =
+    names === undefined ? inference : { ...inference, adapterRows: adapterRows(model, batch.lengths, names) };
   let end = 0;
   const ends = batch.lengths.map((length) => (end += length) - 1);
   const logits: Tensor = scope(() =>
@@ -81,8 +93,9 @@ async function lastLogits(
         batch,
         cache,
         active.map(({ sequence }) => sequence),
+        { pass },
       );
-      return model.logits(gather(hidden, indexTensor(model.backend, Int32Array.from(ends))));
+      return model.logits(gather(hidden, indexTensor(model.backend, Int32Array.from(ends))), passForRows(pass, ends));
     }),
   );
   const values = (await logits.data()) as Float32Array | Float64Array;
