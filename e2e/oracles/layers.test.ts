@@ -30,9 +30,11 @@ interface Variant {
   readonly dropout?: number;
 }
 
-const { rank, alpha, variants } = fixtureJson<{ rank: number; alpha: number; variants: Record<string, Variant> }>(
-  'layers',
-);
+const { rank, alpha, variants } = fixtureJson('layers') as {
+  rank: number;
+  alpha: number;
+  variants: Record<string, Variant>;
+};
 const fixtures = fixtureTensors('layers');
 
 /** A layer as the fixture has it, with the adapter on it. */

@@ -45,5 +45,8 @@
   K(adamw, \
     "parameter gradient firstMoment secondMoment length learningRate beta1 beta2 epsilon weightDecay correction1 " \
     "correction2") \
+  K(adamw8bit, \
+    "parameter gradient firstCodes firstAbsmax secondCodes secondAbsmax firstMap secondMap length learningRate beta1 " \
+    "beta2 epsilon weightDecay correction1 correction2") \
   /* benchmarks */ \
   K(peak, "y chunks steps")

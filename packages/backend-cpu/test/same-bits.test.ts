@@ -1,4 +1,4 @@
-import type { Backend, Storage } from '@lowrank/core';
+import { dynamicMap, unsignedDynamicMap, type Backend, type Storage } from '@lowrank/core';
 import { cpu, type CpuBackend, type CpuOptions } from '@lowrank/backend-cpu';
 import { afterAll, describe, expect, it } from 'vitest';
 import { engineOptions, expectSameNumbers, finiteBytes, numbers } from './engines.ts';
@@ -53,7 +53,7 @@ async function everyKernel(backend: Backend): Promise<Results> {
   const parameter = random(length);
   const firstMoment = random(length);
   const secondMoment = positive(length);
-  kernels.adamw!(parameter, dy, firstMoment, secondMoment, {
+  const step = {
     length,
     learningRate: 1e-3,
     beta1: 0.9,
@@ -62,7 +62,19 @@ async function everyKernel(backend: Backend): Promise<Results> {
     weightDecay: 0.01,
     correction1: 0.19,
     correction2: 0.002,
-  });
+  };
+  kernels.adamw!(parameter, dy, firstMoment, secondMoment, step);
+
+  const coded = {
+    parameter8bit: random(length),
+    firstCodes: integers(Array.from({ length: Math.ceil(length / 4) }, (_, i) => i * 0x9e3779b9)),
+    firstAbsmax: positive(Math.ceil(length / 256)),
+    secondCodes: integers(Array.from({ length: Math.ceil(length / 4) }, (_, i) => i * 0x85ebca6b)),
+    secondAbsmax: positive(Math.ceil(length / 256)),
+  };
+  const maps = [dynamicMap(), unsignedDynamicMap()].map((map) => backend.upload(map, 'f32')) as [Storage, Storage];
+  const { parameter8bit, firstCodes, firstAbsmax, secondCodes, secondAbsmax } = coded;
+  kernels.adamw8bit!(parameter8bit, dy, firstCodes, firstAbsmax, secondCodes, secondAbsmax, ...maps, step);
 
   const product = { batch: 1, m: rows, n: 77, k: columns, batchA: true, batchB: true };
   const storages: Record<string, Storage> = {
@@ -96,6 +108,7 @@ async function everyKernel(backend: Backend): Promise<Results> {
     parameter,
     firstMoment,
     secondMoment,
+    ...coded,
   };
   const results: Results = {};
   for (const [name, storage] of Object.entries(storages)) results[name] = await backend.read(storage);

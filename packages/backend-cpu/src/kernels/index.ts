@@ -2,6 +2,7 @@ import type { Backend } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { accumulate } from './accumulate.ts';
 import { adamw } from './adamw.ts';
+import { adamw8bit } from './adamw8bit.ts';
 import { attention, attentionBackward } from './attention.ts';
 import { binary } from './binary.ts';
 import { cast } from './cast.ts';
@@ -27,6 +28,7 @@ import { where } from './where.ts';
 const makers = {
   accumulate,
   adamw,
+  adamw8bit,
   attention,
   attentionBackward,
   binary,

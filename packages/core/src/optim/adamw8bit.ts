@@ -1,6 +1,6 @@
 import type { Backend } from '../backend/backend.ts';
 import type { AdamWSpec } from '../backend/kernels.ts';
-import { dynamicMap, unsignedDynamicMap } from '../blocks/index.ts';
+import { dynamicMap, dynamicMapZero, unsignedDynamicMap } from '../blocks/dynamic-map.ts';
 import { CoreError } from '../errors/core-error.ts';
 import { keep } from '../tensor/scope.ts';
 import { fromStorage, tensor, type Tensor } from '../tensor/tensor.ts';
@@ -61,31 +61,27 @@ export class AdamW8bit extends AdaptiveMoments {
 
   #apply8bit({ parameter, moments }: Slot, gradient: Tensor, spec: AdamWSpec): void {
     const maps = this.#maps!;
-    const [firstCodes, firstAbsmax, secondCodes, secondAbsmax] = momentNames.map(
-      (name) => moments.get(name)!.tensor,
-    ) as [Tensor, Tensor, Tensor, Tensor];
+    const kept = (name: string): Tensor => moments.get(name)!.tensor;
+    const first = { codes: kept('firstCodes'), absmax: kept('firstAbsmax') };
+    const second = { codes: kept('secondCodes'), absmax: kept('secondAbsmax') };
     const { adamw8bit } = parameter.backend.kernels;
     if (adamw8bit === undefined) {
-      const first = { codes: firstCodes, absmax: firstAbsmax };
-      const second = { codes: secondCodes, absmax: secondAbsmax };
       adamw8bitStep(parameter, gradient, first, second, maps, spec);
       return;
     }
     adamw8bit(
       parameter.storage,
       gradient.storage,
-      firstCodes.storage,
-      firstAbsmax.storage,
-      secondCodes.storage,
-      secondAbsmax.storage,
+      first.codes.storage,
+      first.absmax.storage,
+      second.codes.storage,
+      second.absmax.storage,
       maps.first.values.storage,
       maps.second.values.storage,
       spec,
     );
   }
 }
-
-const momentNames = ['firstCodes', 'firstAbsmax', 'secondCodes', 'secondAbsmax'] as const;
 
 /** Whether a parameter's moments take 8 bits. */
 function isCoded(size: number, minimumSize: number): boolean {
@@ -98,15 +94,18 @@ function momentsFrom(minimumSize: number): MakeMoments {
     if (!isCoded(size, minimumSize)) return firstAndSecond(parameter);
     const blocks = Math.ceil(size / momentBlockSize);
     // The composed step sees whole blocks: what it keeps behind the last element are codes of zeros.
-    const layout: WordLayout =
+    const packing: Pick<WordLayout, 'perWord' | 'codes'> =
       backend.kernels.adamw8bit === undefined
         ? { perWord: 3, codes: blocks * momentBlockSize }
         : { perWord: 4, codes: size };
     const absmax = (): Moment =>
       plainMoment(keep(fromStorage(backend, backend.kernels.fill(0, blocks, 'f32'), [blocks], 'f32')));
-    return new Map(
-      momentNames.map((name) => [name, name.endsWith('Codes') ? codeMoment(parameter, layout) : absmax()]),
-    );
+    return new Map([
+      ['firstCodes', codeMoment(parameter, { ...packing, zero: dynamicMapZero })],
+      ['firstAbsmax', absmax()],
+      ['secondCodes', codeMoment(parameter, { ...packing, zero: 0 })],
+      ['secondAbsmax', absmax()],
+    ]);
   };
 }
 

@@ -15,9 +15,11 @@ export interface WordLayout {
   readonly perWord: 3 | 4;
   /** Codes that are kept, of which those from the parameter's size on are padding. */
   readonly codes: number;
+  /** What padding is, lest it be the largest of its block: the code of 0. */
+  readonly zero: number;
 }
 
-/** Codes of zeros for a parameter. A code counts only with its block's absmax, which is 0 at the start. */
+/** Codes for a parameter. What they are at the start does not matter: a code counts with its block's absmax, which is 0 then. */
 export function codeMoment({ backend, size }: Tensor, layout: WordLayout): Moment {
   const words = Math.ceil(layout.codes / layout.perWord);
   const tensor = keep(fromStorage(backend, backend.kernels.fill(0, words, 'i32'), [words], 'i32'));
@@ -26,7 +28,7 @@ export function codeMoment({ backend, size }: Tensor, layout: WordLayout): Momen
     tensor,
     async save() {
       const data = (await tensor.data()) as Int32Array;
-      return { format: 'i32', shape: savedShape, data: repack(data, layout.perWord, 4, size) };
+      return { format: 'i32', shape: savedShape, data: pack(unpack(data, layout.perWord, size), 4) };
     },
     check(array, what) {
       if (array.format !== 'i32' || !sameShape(array.shape, savedShape)) {
@@ -38,24 +40,22 @@ export function codeMoment({ backend, size }: Tensor, layout: WordLayout): Momen
       }
     },
     load(array, what) {
-      const data = repack(array.data as Int32Array, 4, layout.perWord, size, words);
+      const codes = new Uint8Array(layout.codes).fill(layout.zero);
+      codes.set(unpack(array.data as Int32Array, 4, size));
+      const data = pack(codes, layout.perWord);
       writeHost(tensor, { format: 'i32', shape: tensor.shape, data }, what);
     },
   };
 }
 
-/** The first `count` codes in words of another size, the rest zeros. */
-export function repack(
-  from: Int32Array,
-  perWord: number,
-  perNewWord: number,
-  count: number,
-  words: number = Math.ceil(count / perNewWord),
-): Int32Array<ArrayBuffer> {
-  const to = new Int32Array(words);
-  for (let i = 0; i < count; i++) {
-    const code = (from[Math.floor(i / perWord)]! >>> (8 * (i % perWord))) & 255;
-    to[Math.floor(i / perNewWord)]! |= code << (8 * (i % perNewWord));
-  }
-  return to;
+/** The first `count` codes. */
+function unpack(words: Int32Array, perWord: number, count: number): Uint8Array {
+  return Uint8Array.from({ length: count }, (_, i) => words[Math.floor(i / perWord)]! >>> (8 * (i % perWord)));
+}
+
+/** Words of codes, zero bits behind the last. */
+function pack(codes: Uint8Array, perWord: number): Int32Array<ArrayBuffer> {
+  const words = new Int32Array(Math.ceil(codes.length / perWord));
+  codes.forEach((code, i) => (words[Math.floor(i / perWord)]! |= code << (8 * (i % perWord))));
+  return words;
 }

@@ -1,0 +1,70 @@
+/*
+ * One AdamW step in place with moments of 8 bits in blocks of 256 (Dettmers et al. 2022, arXiv 2110.02861). A block is
+ * decoded, stepped and encoded by one thread, so results do not depend on their number.
+ */
+#include "adamw.h"
+
+enum { BLOCK = 256 };
+
+/* Between neighbours of a map, rounded to f32. */
+INLINE void midpoints_of(float *midpoints, const float *map) {
+  for (int i = 0; i < 255; i++) midpoints[i] = (map[i] + map[i + 1]) * 0.5f;
+}
+
+/* How many of 255 ascending midpoints are strictly below x: 0 for NaN. */
+INLINE u32 rank(const float *midpoints, float x) {
+  u32 count = 0;
+  for (u32 step = 128; step != 0; step >>= 1) count += midpoints[count + step - 1] < x ? step : 0;
+  return count;
+}
+
+INLINE void decode(float *moment, const u8 *codes, float absmax, const float *map, isize n) {
+  for (isize i = 0; i < n; i++) moment[i] = map[codes[i]] * absmax;
+}
+
+/* Codes of a block, and zeros behind them to the end of the word; `positive` is the lowest code of what is above 0. */
+INLINE float encode(u8 *codes, float *moment, const float *midpoints, u32 positive, isize n) {
+  float absmax = 0.0f;
+  for (isize i = 0; i < n; i++) {
+    float x = __builtin_fabsf(moment[i]);
+    /* NaN stays. */
+    absmax = x > absmax || x != x ? x : absmax;
+  }
+  float divisor = absmax == 0.0f ? 1.0f : absmax;
+  for (isize i = 0; i < n; i++) {
+    u32 code = rank(midpoints, moment[i] / divisor);
+    codes[i] = (u8)(moment[i] > 0.0f && code < positive ? positive : code);
+  }
+  for (isize i = n; (i & 3) != 0; i++) codes[i] = 0;
+  return absmax;
+}
+
+/* parameter gradient firstCodes firstAbsmax secondCodes secondAbsmax firstMap secondMap length, scalars */
+KERNEL(adamw8bit) {
+  float *parameter = F32(a[0]), *firstAbsmax = F32(a[3]), *secondAbsmax = F32(a[5]);
+  const float *gradient = F32(a[1]), *firstMap = F32(a[6]), *secondMap = F32(a[7]);
+  u8 *firstCodes = U8(a[2]), *secondCodes = U8(a[4]);
+  isize length = SIZE(a[8]);
+  adamw_scalars scalars = adamw_scalars_of(a + 9);
+  float firstMidpoints[255], secondMidpoints[255], first[BLOCK], second[BLOCK];
+  midpoints_of(firstMidpoints, firstMap);
+  midpoints_of(secondMidpoints, secondMap);
+  for (isize block, end; team_range(w, (length + BLOCK - 1) / BLOCK, 16, &block, &end);)
+    for (; block < end; block++) {
+      isize start = block * BLOCK, n = length - start < BLOCK ? length - start : BLOCK;
+      float *p = parameter + start;
+      decode(first, firstCodes + start, firstAbsmax[block], firstMap, n);
+      decode(second, secondCodes + start, secondAbsmax[block], secondMap, n);
+      for (isize i = 0; i < n; i += 16) {
+        isize some = min16(n - i);
+        f32x16 m = load16_first(first + i, some, 0.0f), v = load16_first(second + i, some, 0.0f);
+        f32x16 g = load16_first(gradient + start + i, some, 0.0f);
+        f32x16 next = adamw_step(&scalars, load16_first(p + i, some, 0.0f), g, &m, &v);
+        store16_first(first + i, m, some);
+        store16_first(second + i, v, some);
+        store16_first(p + i, next, some);
+      }
+      firstAbsmax[block] = encode(firstCodes + start, first, firstMidpoints, 0, n);
+      secondAbsmax[block] = encode(secondCodes + start, second, secondMidpoints, 1, n);
+    }
+}
