@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { dora } from '@lowrank/adapter-dora';
 import { lora } from '@lowrank/adapter-lora';
+import { qlora } from '@lowrank/adapter-qlora';
 import { cpu } from '@lowrank/backend-cpu';
 import { reference } from '@lowrank/conformance';
 import type { Backend, ConfiguredAdapter, InjectedAdapter, RunStore } from '@lowrank/core';
@@ -51,6 +52,16 @@ const subjects: readonly Subject[] = [
   {
     name: 'DoRA',
     configured: dora(options),
+    write: (path, { file, model }, adapter) => writeMergedGguf(path, file, model, { adapter, type: 'f32' }),
+  },
+  {
+    name: 'QLoRA',
+    configured: qlora({ adapter: lora(options) }),
+    write: (path, { model }, adapter) => writeAdapterGguf(path, model, adapter),
+  },
+  {
+    name: 'QDoRA',
+    configured: qlora({ adapter: dora(options) }),
     write: (path, { file, model }, adapter) => writeMergedGguf(path, file, model, { adapter, type: 'f32' }),
   },
 ];

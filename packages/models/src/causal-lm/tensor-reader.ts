@@ -1,11 +1,15 @@
 import {
+  CoreError,
   decodeArray,
   FrozenWeight,
+  isFourBitFormat,
   keep,
   Linear,
+  quantize4bit,
   RmsNorm,
   tensor,
   type Backend,
+  type FourBitOptions,
   type HostArray,
   type Tensor,
   type Weight,
@@ -17,6 +21,11 @@ import type { WeightSource } from './weight-source.ts';
 export interface LoadOptions {
   /** Weights decoded to f32 tensors that a gradient flows to, for training the model itself. Default false: frozen as stored. */
   readonly trainable?: boolean;
+  /**
+   * Linear layers in 4 bits, quantized as they are read, so that no more than one is ever in memory as it was stored. Embeddings,
+   * the output head and norms stay as they are. Not with `trainable`.
+   */
+  readonly quantize?: FourBitOptions;
   /** Called after each tensor with the bytes read so far and in all. */
   readonly onProgress?: (loaded: number, total: number) => void;
 }
@@ -32,7 +41,17 @@ export class TensorReader {
   readonly #total: number;
   #loaded = 0;
 
+  /** @throws ModelsError MODELS_ARGUMENT for weights that are to be trained and quantized. */
   constructor(file: WeightSource, backend: Backend, options: LoadOptions) {
+    if (options.trainable === true && options.quantize !== undefined) {
+      throw new ModelsError(
+        'MODELS_ARGUMENT',
+        'loadCausalLm: weights in 4 bits cannot be trained; leave out `quantize`',
+        {
+          value: options.quantize,
+        },
+      );
+    }
     this.#file = file;
     this.#config = file.config;
     this.#backend = backend;
@@ -41,15 +60,32 @@ export class TensorReader {
   }
 
   async weight(path: string, rows: number, columns: number): Promise<Weight> {
-    const array = await this.#readPart(path, 'weight', [rows, columns]);
+    return this.#weight(await this.#readPart(path, 'weight', [rows, columns]));
+  }
+
+  #weight(array: HostArray): Weight {
     return this.#options.trainable === true ? this.#tensor(array) : this.#keep(new FrozenWeight(this.#backend, array));
   }
 
   /** With a bias where the file has one. */
   async linear(path: string, rows: number, columns: number): Promise<Linear> {
-    const weight = await this.weight(path, rows, columns);
+    const weight = this.#weight(this.#quantized(await this.#readPart(path, 'weight', [rows, columns]), path));
     if (!this.#file.tensors.has(this.#file.nameOf(path, 'bias'))) return new Linear(weight);
     return new Linear(weight, await this.#vector(path, 'bias', rows));
+  }
+
+  #quantized(array: HostArray, path: string): HostArray {
+    const { quantize } = this.#options;
+    if (quantize === undefined || isFourBitFormat(array.format)) return array;
+    try {
+      return quantize4bit(decodeArray(array), array.shape, quantize);
+    } catch (error) {
+      if (!(error instanceof CoreError) || error.code !== 'CORE_NOT_FINITE') throw error;
+      throw new ModelsError('MODELS_TENSOR', `${this.#file.name}: ${path}: ${error.message}`, {
+        value: error.value,
+        cause: error,
+      });
+    }
   }
 
   async norm(path: string): Promise<RmsNorm> {

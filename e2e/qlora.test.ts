@@ -1,0 +1,131 @@
+/** QLoRA and QDoRA: the adapters' own suite over a base in 4 bits, on every engine; a whole model, its memory, its files. */
+import { fileURLToPath } from 'node:url';
+import { dora, doraAdapter } from '@lowrank/adapter-dora';
+import { lora, loraAdapter } from '@lowrank/adapter-lora';
+import { qlora, qloraAdapter } from '@lowrank/adapter-qlora';
+import { cpu } from '@lowrank/backend-cpu';
+import { adapterConformance, adapterSummary, reference } from '@lowrank/conformance';
+import {
+  backward,
+  keep,
+  mul,
+  RandomStream,
+  scope,
+  sum,
+  tensor,
+  type Adapter,
+  type Backend,
+  type ConfiguredAdapter,
+  type FrozenWeight,
+} from '@lowrank/core';
+import { fineTune, generateTexts, readJsonLines, resolveModel, tokenizeRecords } from '@lowrank/models';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openModel, type OpenModel } from './support/open-model.ts';
+
+const backends = {
+  reference: () => reference(),
+  'cpu, native': () => cpu({ engine: 'native', threads: 2 }),
+  'cpu, WebAssembly': () => cpu({ engine: 'wasm', threads: 2 }),
+  'cpu, WebAssembly without fused multiply-adds': () => cpu({ engine: 'wasm-baseline', threads: 1 }),
+  'cpu, WebAssembly without shared memory': () => cpu({ engine: 'wasm-unshared', threads: 1 }),
+};
+
+for (const inner of [loraAdapter, doraAdapter]) {
+  describe(`over ${inner.type}`, () => {
+    adapterConformance(
+      { describe, it },
+      {
+        adapter: qloraAdapter(inner as unknown as Adapter),
+        configs: {
+          'nf4, rank 6, rsLoRA, dropout': { config: { rank: 6, useRslora: true, dropout: 0.25 }, start: 'different' },
+        },
+        backends,
+        onReport: (report) => console.log(adapterSummary(report)),
+      },
+    );
+  });
+}
+
+const options = { rank: 4, alpha: 8, targetModules: 'all-linear' } as const;
+const ways: Record<string, ConfiguredAdapter> = {
+  QLoRA: qlora({ adapter: lora(options) }),
+  QDoRA: qlora({ adapter: dora(options) }),
+};
+
+describe.each(Object.entries(ways))('%s on the embedded model', (_, adapter) => {
+  let backend: Backend;
+  let names: OpenModel;
+
+  beforeAll(async () => {
+    backend = await cpu({ threads: 2 });
+    names = await openModel((await resolveModel('names')).path, backend);
+  });
+
+  afterAll(async () => {
+    await names[Symbol.asyncDispose]();
+    await backend.dispose();
+  });
+
+  it('learns, says the same live and merged, and comes off without a trace', async () => {
+    const { model, tokenizer } = names;
+    const data = fileURLToPath(new URL('../examples/names/train.jsonl', import.meta.url));
+    const { examples } = await tokenizeRecords(readJsonLines(data), { tokenizer });
+    const prompts = ['A:', 'M:', 'Z:'].map((text) => tokenizer.encode(text));
+    const answers = () => generateTexts(model, tokenizer, prompts, { maxTokens: 16 });
+    const base = await answers();
+    const losses: number[] = [];
+    const { adapter: trained } = await fineTune({
+      model,
+      adapter,
+      examples,
+      steps: 40,
+      batchSize: 2,
+      learningRate: 1e-2,
+      seed: 3,
+      onEvent: (event) => {
+        if (event.type === 'step') losses.push(event.loss);
+      },
+    });
+    expect(losses.at(-1)).toBeLessThan(0.7 * losses[0]!);
+    const live = await answers();
+    expect(live).not.toEqual(base);
+    await trained.merge();
+    expect(await answers()).toEqual(live);
+    trained.eject();
+    expect(await answers()).toEqual(base);
+  });
+});
+
+describe.each(['native', 'wasm', 'wasm-unshared'] as const)('memory on %s', (engine) => {
+  const [features, rows] = [4096, 8];
+  const [weights, inPlain] = [features ** 2, 4 * features ** 2];
+
+  it.each(['lora', 'dora'] as const)('a step over %s takes the blocks and no decoded copy of them', async (name) => {
+    const backend = await cpu({ engine, threads: engine === 'wasm-unshared' ? 1 : 2 });
+    const some = new RandomStream(1, 'memory').normal(65_536, 0.02);
+    const values = new Float32Array(weights);
+    for (let i = 0; i < weights; i += some.length) values.set(some, i);
+    const rest = { format: 'nf4', blockSize: 64, doubleQuantization: true } as const;
+    const weight = { values, shape: [features, features] } as const;
+    const layer = await (name === 'lora'
+      ? qlora.build(backend, { weight, adapter: lora({ rank: 4 }), ...rest })
+      : qlora.build(backend, { weight, adapter: dora({ rank: 4 }), ...rest }));
+    const { byteLength } = (await (layer.layer.weight as FrozenWeight).host()).data;
+    expect((8 * byteLength) / weights).toBeCloseTo(4.127, 3);
+    const x = keep(tensor(backend, values.subarray(0, rows * features), [rows, features]));
+    x.requiresGrad = true;
+    scope(() => {
+      const y = layer.forward(x);
+      backward(sum(mul(y, y)));
+    });
+    await backend.sync();
+    const { peakBytes, reservedBytes } = backend.memory();
+    // Beside the blocks: A, B, magnitudes and their gradients, and some matrices of `rows` rows.
+    const others = 4 * features * (4 * 4 + 8 + 12 * rows);
+    expect(peakBytes).toBeGreaterThan(byteLength);
+    expect(peakBytes).toBeLessThan(byteLength + others);
+    expect(peakBytes).toBeLessThan(inPlain / 6);
+    expect(reservedBytes).toBeLessThan(inPlain);
+    await backend.dispose();
+  });
+});
