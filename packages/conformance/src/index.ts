@@ -6,6 +6,8 @@ export type { Start } from './adapter/rules/rule.ts';
 export { backendConformance } from './backend/backend-conformance.ts';
 export type { BackendConformanceOptions } from './backend/backend-conformance.ts';
 export type { Errors } from './backend/compare.ts';
+export { keptReport } from './backend/kept-report.ts';
+export type { KeptReport } from './backend/kept-report.ts';
 export { summary } from './backend/report.ts';
 export type { CaseResult, KernelReport, Mode, Outcome, Report } from './backend/report.ts';
 export { ConformanceError } from './conformance-error.ts';

@@ -80,6 +80,7 @@ export function backendConformance(
     runner.it('leaves nothing behind', async () => {
       const { backend } = await shared.get();
       report.backend = backend.name;
+      report.supports = backend.supports;
       await backend.sync();
       const { liveBytes, liveStorages } = backend.memory();
       const clean = liveBytes === 0 && liveStorages === 0;

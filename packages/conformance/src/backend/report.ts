@@ -1,4 +1,5 @@
 /** What ran on a backend, and how far it was off. */
+import type { Supports } from '@lowrank/core';
 import { noErrors, worse } from './compare.ts';
 import type { Errors } from './compare.ts';
 
@@ -32,6 +33,8 @@ export interface CaseResult {
 /** Filled while the tests run. */
 export interface Report {
   backend: string;
+  /** The manifest; there when the last test is done. */
+  supports: Supports | undefined;
   /** Per mode, by kernel or operation. */
   readonly kernels: Record<Mode, Map<string, KernelReport>>;
   readonly rules: { passed: number; failed: number; skipped: number };
@@ -42,6 +45,7 @@ export interface Report {
 export function emptyReport(): Report {
   return {
     backend: '',
+    supports: undefined,
     kernels: { test: new Map(), grad: new Map(), ops: new Map(), composed: new Map() },
     rules: { passed: 0, failed: 0, skipped: 0 },
     reasons: new Map(),

@@ -1,3 +1,3 @@
-export { keepReport, reportFolder } from './keep-report.ts';
-export type { KeptReport } from './keep-report.ts';
+export { keepReport, reportFolder, writeReport } from './keep-report.ts';
+export type { KeepOptions } from './keep-report.ts';
 export { run } from './run.ts';
