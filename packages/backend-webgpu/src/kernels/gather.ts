@@ -3,30 +3,33 @@ import type { Device } from '../device.ts';
 import type { Program } from '../device/program.ts';
 import { fillWith } from './fill.ts';
 
+/** A row that the table does not have is NaN: a mistake must show, and a kernel cannot throw. */
 const rowsOf = (type: 'u32' | 'vec4u'): Program => ({
   name: 'gather',
   operands: { table: `read ${type}`, indices: 'read u32', y: `write ${type}` },
-  parameters: { width: 'u32', length: 'u32' },
+  parameters: { rows: 'u32', width: 'u32', length: 'u32' },
   workgroup: 256,
   body: /* wgsl */ `
   let i = group * 256u + local;
   if (i >= p.length) { return; }
   let row = load_indices(i / p.width);
-  store_y(i, load_table(row * p.width + i % p.width));`,
+  var value = ${type}(0x7fc00000u);
+  if (row < p.rows) { value = load_table(row * p.width + i % p.width); }
+  store_y(i, value);`,
 });
 
 const [gatherWords, gatherVectors] = [rowsOf('u32'), rowsOf('vec4u')];
 
 export const gather =
   (device: Device): Primitives['gather'] =>
-  (table, _rows, columns, indices, count) => {
+  (table, rows, columns, indices, count) => {
     const y = device.output(count * columns);
     const vector = columns % 4 === 0;
     const width = vector ? columns / 4 : columns;
     const length = count * width;
     device.run(vector ? gatherVectors : gatherWords, {
       operands: { table, indices, y },
-      parameters: { width, length },
+      parameters: { rows, width, length },
       workgroups: Math.ceil(length / 256),
     });
     return y;
@@ -55,7 +58,7 @@ const link: Program = {
 const addChains: Program = {
   name: 'scatterAdd',
   operands: { source: 'read f32', indices: 'read u32', links: 'read u32', y: 'write f32' },
-  parameters: { count: 'u32', columns: 'u32', length: 'u32' },
+  parameters: { count: 'u32', rows: 'u32', columns: 'u32', length: 'u32' },
   workgroup: 256,
   body: /* wgsl */ `
   let at = group * 256u + local;
@@ -69,7 +72,7 @@ const addChains: Program = {
     sum += load_source(i * p.columns + column);
     i = links[i] & 0x7fffffffu;
   }
-  store_y(row * p.columns + column, sum);`,
+  if (row < p.rows) { store_y(row * p.columns + column, sum); }`,
 };
 
 export const scatterAdd =
@@ -82,7 +85,7 @@ export const scatterAdd =
     const length = count * columns;
     device.run(addChains, {
       operands: { source, indices, links, y },
-      parameters: { count, columns, length },
+      parameters: { count, rows, columns, length },
       workgroups: Math.ceil(length / 256),
     });
     return y;
