@@ -11,6 +11,6 @@ export async function cpuEngine(): Promise<Engine> {
   return new RegisteredEngine('cpu', core, backend, {
     supports: { deterministic: true, nonFinite: true, maxStorageBytes: 2 ** 32 },
     memoryLimit: Number.POSITIVE_INFINITY,
-    quirks: { maximumLosesNaN: false, signIsRough: true, plainMatmulOnly: false },
+    quirks: { maximumLosesNaN: false, signIsRough: true, sumSplitByThreads: false, plainMatmulOnly: false },
   });
 }

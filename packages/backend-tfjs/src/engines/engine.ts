@@ -51,6 +51,8 @@ export interface Quirks {
   readonly maximumLosesNaN: boolean;
   /** Sign gives 0 for NaN or for small numbers. */
   readonly signIsRough: boolean;
+  /** How a long sum of everything is split depends on the number of threads. */
+  readonly sumSplitByThreads: boolean;
   /** A product is only fast where neither operand is transposed and there is one of each. */
   readonly plainMatmulOnly: boolean;
 }

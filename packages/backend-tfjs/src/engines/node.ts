@@ -17,7 +17,12 @@ class NodeEngine implements Engine {
   readonly name = 'node';
   readonly supports: Engine['supports'] = { deterministic: true, nonFinite: true, maxStorageBytes: 2 ** 32 };
   readonly memoryLimit: number = Number.POSITIVE_INFINITY;
-  readonly quirks: Quirks = { maximumLosesNaN: false, signIsRough: false, plainMatmulOnly: false };
+  readonly quirks: Quirks = {
+    maximumLosesNaN: false,
+    signIsRough: false,
+    sumSplitByThreads: true,
+    plainMatmulOnly: false,
+  };
   readonly #binding: Binding;
   readonly #live = new Set<number>();
 

@@ -80,6 +80,6 @@ export async function wasmEngine(): Promise<Engine> {
   return new WasmEngine('wasm', core, backend, {
     supports: { deterministic: true, nonFinite: true, maxStorageBytes: 2 ** 31 - HEAP_RESERVE },
     memoryLimit: HEAP_BYTES - HEAP_RESERVE,
-    quirks: { maximumLosesNaN: true, signIsRough: true, plainMatmulOnly: true },
+    quirks: { maximumLosesNaN: true, signIsRough: true, sumSplitByThreads: false, plainMatmulOnly: true },
   });
 }

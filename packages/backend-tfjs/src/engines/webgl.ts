@@ -73,7 +73,7 @@ export async function webglEngine(): Promise<Engine> {
   return new WebglEngine(context, 'webgl', core, new MathBackendWebGL(context), {
     supports: { deterministic: true, nonFinite: false, maxStorageBytes: Math.min(size * size * 4, 2 ** 31) },
     memoryLimit: Number.POSITIVE_INFINITY,
-    quirks: { maximumLosesNaN: false, signIsRough: false, plainMatmulOnly: false },
+    quirks: { maximumLosesNaN: false, signIsRough: false, sumSplitByThreads: false, plainMatmulOnly: false },
   });
 }
 

@@ -46,6 +46,6 @@ export async function webgpuEngine(): Promise<Engine> {
       maxStorageBytes: backend.device.limits.maxStorageBufferBindingSize,
     },
     memoryLimit: Number.POSITIVE_INFINITY,
-    quirks: { maximumLosesNaN: false, signIsRough: false, plainMatmulOnly: false },
+    quirks: { maximumLosesNaN: false, signIsRough: false, sumSplitByThreads: false, plainMatmulOnly: false },
   });
 }
