@@ -3,6 +3,7 @@ import {
   add,
   AdapterError,
   hostWeight,
+  keep,
   matmul,
   mul,
   reshape,
@@ -66,6 +67,61 @@ const mutations: readonly Mutation[] = [
           ...state,
           params: { ...state.params, V: tensor(context.backend, new Float32Array(V.size).fill(1e-6), V.shape) },
         };
+      },
+    }),
+  },
+  {
+    name: 'it brings a base that is not the layer\u2019s',
+    caughtBy: 'equals the base at init',
+    adapter: mutated({
+      async setup(site, original, config, context) {
+        const values = (await original.values()).map((value) => value * 1.001);
+        return {
+          ...(await twoFactor.setup(site, original, config, context)),
+          base: hostWeight(original.shape, values),
+        };
+      },
+    }),
+  },
+  {
+    name: 'its merged weight is that of the base it brought, not of the layer',
+    caughtBy: 'live and merged',
+    adapter: mutated({
+      async setup(site, original, config, context) {
+        const values = (await original.values()).slice();
+        return {
+          ...(await twoFactor.setup(site, original, config, context)),
+          base: hostWeight(original.shape, values),
+        };
+      },
+      merge: async (original, { base, ...state }, config, site) => {
+        const half = (await original.values()).map((value) => (base === undefined ? value : value / 2));
+        return twoFactor.merge!(hostWeight(original.shape, half), state, config, site);
+      },
+    }),
+  },
+  {
+    name: 'it keeps memory for modules that are trained beside it',
+    caughtBy: 'goes with modules that are trained whole',
+    adapter: mutated({
+      setup: (site, original, config, context) => {
+        if ((config.modulesToSave ?? []).length > 0) keep(tensor(context.backend, [1], [1]));
+        return twoFactor.setup(site, original, config, context);
+      },
+    }),
+  },
+  {
+    name: 'its delta overwrites the layer\u2019s bias',
+    caughtBy: 'switched off',
+    adapter: mutated({
+      delta(x, y0, base, state, config, context) {
+        if (base.bias !== undefined) {
+          const { backend, storage, size } = base.bias;
+          const half = backend.kernels.fill(0.5, size, 'f32');
+          backend.kernels.writeSlice(storage, [size], half, [0], [size]);
+          backend.free(half);
+        }
+        return twoFactor.delta(x, y0, base, state, config, context);
       },
     }),
   },

@@ -43,12 +43,8 @@ export async function* generateTokens(
   const { contextLength } = model.config;
   const longest = Math.max(0, ...prompts.map((prompt) => prompt.length));
   for (const prompt of prompts) checkPrompt(prompt, model);
-  if (adapters !== undefined)
-    adapterRows(
-      model,
-      prompts.map(() => 1),
-      adapters,
-    );
+  const ones = prompts.map(() => 1);
+  if (adapters !== undefined) adapterRows(model, ones, adapters);
   if (prompts.length === 0 || maxTokens === 0) return;
   const cache = new KvCache(model.backend, model.config, prompts.length, Math.min(contextLength, longest + maxTokens));
   try {
