@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { mergeTypes, type FineTuneSettings } from '@lowrank/models';
+import { mergeTypes, optimizerNames, type FineTuneSettings, type OptimizerName } from '@lowrank/models';
 import { CliError } from '../cli-error.ts';
 import { addModelOptions } from '../common-options.ts';
 import type { DataOptions } from '../data.ts';
@@ -21,6 +21,8 @@ export interface TrainOptions extends SessionOptions, DataOptions, AdapterOption
   readonly learningRate: number;
   readonly schedule: 'constant' | 'linear' | 'cosine';
   readonly warmup: number;
+  readonly optimizer: OptimizerName;
+  readonly loraplusLrRatio: number;
   readonly weightDecay: number;
   readonly maxGradNorm: number;
   readonly shuffle: boolean;
@@ -67,6 +69,17 @@ export function addTrainOptions(command: Command): Command {
         .default('linear'),
     )
     .option('--warmup <ratio>', 'of the steps, over which the rate rises', numberBetween(0, 1), 0.03)
+    .addOption(
+      new Option('--optimizer <name>', "adamw8bit takes a quarter of the memory for AdamW's moments")
+        .choices(optimizerNames)
+        .default('adamw'),
+    )
+    .option(
+      '--loraplus-lr-ratio <ratio>',
+      "LoRA+: B's learning rate is this times the others', 16 for instance",
+      numberBetween(0, Infinity),
+      1,
+    )
     .option('--weight-decay <w>', "AdamW's", numberBetween(0, Infinity), 0)
     .option('--max-grad-norm <norm>', "bound on the gradient's norm; 0 for none", numberBetween(0, Infinity), 1)
     .option('--no-shuffle', 'take the examples in their own order')
@@ -100,6 +113,7 @@ export function runSettings(options: TrainOptions): FineTuneSettings {
     batchSize,
     learningRate,
     schedule,
+    optimizer,
     weightDecay,
     maxGradNorm,
     shuffle,
@@ -116,6 +130,8 @@ export function runSettings(options: TrainOptions): FineTuneSettings {
     learningRate,
     schedule,
     warmup: { ratio: options.warmup },
+    optimizer,
+    loraPlusRatio: options.loraplusLrRatio,
     weightDecay,
     maxGradNorm,
     shuffle,

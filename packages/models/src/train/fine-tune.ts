@@ -1,5 +1,4 @@
 import {
-  AdamW,
   batchesOf,
   inject,
   learningRateSchedule,
@@ -21,6 +20,7 @@ import type { TrainedIds } from '../chat/index.ts';
 import { makeBatch, type Batch } from '../data/index.ts';
 import { ModelsError } from '../models-error.ts';
 import { dataFingerprint } from './data-fingerprint.ts';
+import { makeOptimizer, type OptimizerName } from './make-optimizer.ts';
 
 /** A fine-tuning run's numbers; the defaults suit a few hundred short examples. */
 export interface FineTuneSettings {
@@ -38,6 +38,10 @@ export interface FineTuneSettings {
   readonly schedule?: ScheduleOptions['kind'];
   /** Default { ratio: 0.03 }. */
   readonly warmup?: ScheduleOptions['warmup'];
+  /** `'adamw8bit'` keeps AdamW's moments in 8 bits: a quarter of their memory. Default 'adamw'. */
+  readonly optimizer?: OptimizerName;
+  /** LoRA+ (arXiv 2402.12354): B's learning rate is this times `learningRate`; the paper suggests 16. Default 1. */
+  readonly loraPlusRatio?: number;
   /** AdamW's, on all of the adapter's tensors alike. Default 0. */
   readonly weightDecay?: number;
   /** Bound on the gradient's norm; 0 for none. Default 1. */
@@ -103,9 +107,9 @@ async function trainOn(adapter: InjectedAdapter, options: FineTuneOptions): Prom
   const { seed, batchSize, shuffle, gradientAccumulation } = settings;
   const data = batchSource(examples, { batchSize, seed, shuffle });
   const steps = settings.steps ?? settings.epochs * stepsPerEpoch(data.batchesPerEpoch, gradientAccumulation);
-  const { learningRate, weightDecay } = settings;
+  const { learningRate } = settings;
   const schedule = learningRateSchedule({ kind: settings.schedule, learningRate, steps, warmup: settings.warmup });
-  const optimizer = new AdamW([{ params: adapter.parameters() }], { learningRate, weightDecay });
+  const optimizer = makeOptimizer(adapter.parameters(), settings);
   try {
     const trainer = new Trainer<Batch>({
       optimizer,
@@ -153,6 +157,8 @@ function withDefaults(options: FineTuneSettings) {
     learningRate: options.learningRate ?? 2e-4,
     schedule: options.schedule ?? ('linear' as const),
     warmup: options.warmup ?? { ratio: 0.03 },
+    optimizer: options.optimizer ?? ('adamw' as const),
+    loraPlusRatio: options.loraPlusRatio ?? 1,
     weightDecay: options.weightDecay ?? 0,
     maxGradNorm: options.maxGradNorm ?? 1,
     gradientCheckpointing: options.gradientCheckpointing ?? false,
