@@ -7,12 +7,16 @@ import { cpu } from '@lowrank/backend-cpu';
 import { adapterConformance, adapterSummary, reference } from '@lowrank/conformance';
 import {
   backward,
+  decodeArray,
   keep,
+  linear,
   mul,
+  quantize4bit,
   RandomStream,
   scope,
   sum,
   tensor,
+  wrapLayer,
   type Adapter,
   type Backend,
   type ConfiguredAdapter,
@@ -45,6 +49,61 @@ for (const inner of [loraAdapter, doraAdapter]) {
     );
   });
 }
+
+describe('LoftQ over lora', () => {
+  const loftq = { init: 'loftq', blockSize: 32 } as const;
+  adapterConformance(
+    { describe, it },
+    {
+      adapter: qloraAdapter(loraAdapter as unknown as Adapter, loftq),
+      configs: { 'rank 4, alpha 12': { config: { rank: 4, alpha: 12 }, start: 'different' } },
+      badConfigs: [
+        [{ quantization: { init: 'pissa' } }, 'quantization.init'],
+        [{ quantization: { loftqIterations: 0 } }, 'quantization.loftqIterations'],
+      ],
+      backends: { reference: backends.reference, 'cpu, native': backends['cpu, native'] },
+      onReport: (report) => console.log(adapterSummary(report)),
+    },
+  );
+
+  const shape = [96, 160] as const;
+  const values = new RandomStream(1, 'loftq').normal(96 * 160, 0.02);
+  const distance = (other: Float32Array) => Math.hypot(...values.map((value, i) => value - other[i]!));
+
+  /** How far base and adapter are from the weight at the start. */
+  async function startOf(adapter: ConfiguredAdapter): Promise<number> {
+    const backend = await reference();
+    const layer = linear(backend, { values, shape });
+    const injected = await wrapLayer(layer, adapter);
+    return distance(await (await injected.mergedWeight('default')).values());
+  }
+
+  it('starts nearer to the weight than the quantized weight is, and nearer with more rank and rounds', async () => {
+    const bare = distance(decodeArray(quantize4bit(values, shape)));
+    const at = (rank: number, loftqIterations: number, alpha = 8) =>
+      startOf(qlora({ adapter: lora({ rank, alpha }), init: 'loftq', loftqIterations }));
+    expect(await startOf(qlora({ adapter: lora() }))).toBeCloseTo(bare, 6);
+    const [four, sixteen, rounds, scaled] = [await at(4, 1), await at(16, 1), await at(16, 5), await at(16, 1, 64)];
+    expect(four).toBeLessThan(bare);
+    expect(sixteen).toBeLessThan(four);
+    expect(rounds).toBeLessThan(sixteen);
+    // The scale is in A and B.
+    expect(scaled).toBeCloseTo(sixteen, 6);
+    // The best that rank 16 can do (Eckart & Young 1936) is what the truncated SVD does.
+    expect(sixteen).toBeLessThan(0.87 * bare);
+  });
+
+  it('is refused over DoRA', async () => {
+    await expect(startOf(qlora({ adapter: dora(), init: 'loftq' }))).rejects.toMatchObject({
+      code: 'ADAPTER_UNSUPPORTED',
+    });
+  });
+
+  it('with PiSSA inside quantizes what PiSSA leaves, which is nearer to the weight as well', async () => {
+    const bare = distance(decodeArray(quantize4bit(values, shape)));
+    expect(await startOf(qlora({ adapter: lora({ rank: 16, init: 'pissa' }) }))).toBeLessThan(bare);
+  });
+});
 
 const options = { rank: 4, alpha: 8, targetModules: 'all-linear' } as const;
 const ways: Record<string, ConfiguredAdapter> = {

@@ -11,7 +11,7 @@ import {
   type Site,
   type WrapOptions,
 } from '@lowrank/core';
-import { parseQuantization } from './config.ts';
+import { parseQloraQuantization } from './config.ts';
 import { quantized } from './four-bit-base.ts';
 import type { QloraOptions } from './qlora.ts';
 import { wrapQlora } from './wrap.ts';
@@ -46,7 +46,15 @@ export async function buildQlora<Inner extends AdapterConfig>(
   if (kind === 'embedding' && bias !== undefined) {
     throw configError('qlora', 'bias', bias, 'an embedding has no bias; leave it out');
   }
-  const how = parseQuantization(rest);
+  const how = parseQloraQuantization(rest);
+  if (how.init === 'loftq') {
+    throw configError(
+      'qlora',
+      'init',
+      how.init,
+      "'loftq' needs the original weight, which `build` does not keep; use `wrap`",
+    );
+  }
   const base = new FrozenWeight(backend, quantized(Float32Array.from(weight.values), weight.shape, how, 'the layer'));
   const layer =
     kind === 'embedding'

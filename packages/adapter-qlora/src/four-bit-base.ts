@@ -26,7 +26,8 @@ export function quantized(
   path: string,
 ): HostArray {
   try {
-    return quantize4bit(values, shape, how);
+    const { format, blockSize, doubleQuantization } = how;
+    return quantize4bit(values, shape, { format, blockSize, doubleQuantization });
   } catch (error) {
     if (!(error instanceof CoreError) || error.code !== 'CORE_NOT_FINITE') throw error;
     throw new AdapterError('ADAPTER_SITE', `qlora: the weight of ${path}: ${error.message}`, {

@@ -1,12 +1,15 @@
 import type { AdapterConfig, ConfiguredAdapter } from '@lowrank/core';
 import { buildQlora } from './build.ts';
-import { parseQuantization, type QloraConfig, type QuantizationOptions } from './config.ts';
+import { parseQloraQuantization, type QloraConfig, type QloraQuantizationOptions } from './config.ts';
 import { qloraAdapter } from './qlora-adapter.ts';
 import { quantizeModel } from './quantize-model.ts';
 import { wrapQlora } from './wrap.ts';
 
-/** The adapter inside and how its base is stored: `format` 'nf4', `blockSize` 64, `doubleQuantization` true. */
-export interface QloraOptions<Inner extends AdapterConfig = AdapterConfig> extends QuantizationOptions {
+/**
+ * The adapter inside and how its base is stored: `format` 'nf4', `blockSize` 64, `doubleQuantization` true, `init` 'adapter',
+ * `loftqIterations` 1.
+ */
+export interface QloraOptions<Inner extends AdapterConfig = AdapterConfig> extends QloraQuantizationOptions {
   /** What is trained on the quantized base: `lora({ rank: 8 })`, `dora()`, one of your own. */
   readonly adapter: ConfiguredAdapter<Inner>;
 }
@@ -37,6 +40,6 @@ function configure<Inner extends AdapterConfig>({
   adapter: { adapter, config },
   ...options
 }: QloraOptions<Inner>): ConfiguredAdapter<QloraConfig<Inner>> {
-  const quantization = parseQuantization(options);
+  const quantization = parseQloraQuantization(options);
   return { adapter: qloraAdapter(adapter, quantization), config: { ...config, quantization } };
 }

@@ -6,7 +6,7 @@ import {
   type Linear,
   type WrapOptions,
 } from '@lowrank/core';
-import { parseQuantization } from './config.ts';
+import { parseQloraQuantization } from './config.ts';
 import { qloraAdapter } from './qlora-adapter.ts';
 import type { QloraOptions } from './qlora.ts';
 
@@ -19,7 +19,7 @@ export async function wrapQlora<Inner extends AdapterConfig>(
   options: QloraOptions<Inner> & WrapOptions,
 ): Promise<WrappedLayer> {
   const { name, seed, adapter: inner, ...rest } = options;
-  const quantization = parseQuantization(rest);
+  const quantization = parseQloraQuantization(rest);
   const adapter = qloraAdapter(inner.adapter, quantization);
   const configured = { adapter, config: { ...inner.config, quantization } };
   return new WrappedLayer(layer, await wrapLayer(layer, configured, { name, seed }));

@@ -1,6 +1,7 @@
 import {
   decodeArray,
   FrozenWeight,
+  hostWeight,
   linear,
   Linear,
   quantize4bit,
@@ -117,22 +118,60 @@ it('gives the adapter inside the weight that it will sit on', async () => {
   expect(seen).toEqual([decodeArray(quantize4bit(values, shape))]);
 });
 
-it('refuses an adapter inside that has a base of its own, and leaves nothing behind', async () => {
-  const backend = await reference();
-  const adapter: typeof pairAdapter = {
+/** Takes ones out of the base, and trains what `params` says. */
+const withBase = (third: boolean): ConfiguredAdapter<PairConfig> => ({
+  config: pair().config,
+  adapter: {
     ...pairAdapter,
-    setup: async (site, original, config, context) => ({
-      ...(await pairAdapter.setup(site, original, config, context)),
-      base: original,
-    }),
-  };
+    async setup(site, original, config, context) {
+      const { params, buffers } = await pairAdapter.setup(site, original, config, context);
+      const more = third ? { magnitude: tensor(context.backend, [1], [1]) } : {};
+      const base = hostWeight(
+        original.shape,
+        (await original.values()).map((value) => value - 1),
+      );
+      return { params: { ...params, ...more }, buffers, base };
+    },
+  },
+});
+
+it('quantizes what an adapter of A and B alone leaves of the original', async () => {
+  const backend = await reference();
+  const layer = linear(backend, { values, shape });
+  await qlora.wrap(layer, { adapter: withBase(false) });
+  const rest = quantize4bit(
+    values.map((value) => value - 1),
+    shape,
+  );
+  expect(await (layer.weight as FrozenWeight).host()).toEqual(rest);
+});
+
+it('refuses one that depends on the base that it brings, and leaves nothing behind', async () => {
+  const backend = await reference();
   const layer = linear(backend, { values, shape });
   const before = backend.memory().liveBytes;
-  const configured: ConfiguredAdapter<PairConfig> = { adapter, config: pair().config };
-  await expect(qlora.wrap(layer, { adapter: configured })).rejects.toMatchObject({
+  await expect(qlora.wrap(layer, { adapter: withBase(true) })).rejects.toMatchObject({
     code: 'ADAPTER_UNSUPPORTED',
     path: 'default',
   });
+  expect(backend.memory().liveBytes).toBe(before);
+});
+
+it('refuses LoftQ over an adapter without rank and alpha, on 4 bits, and where the original is not kept', async () => {
+  const backend = await reference();
+  const layer = linear(backend, { values, shape });
+  const before = backend.memory().liveBytes;
+  await expect(qlora.wrap(layer, { adapter: pair(), init: 'loftq' })).rejects.toMatchObject({
+    code: 'ADAPTER_UNSUPPORTED',
+  });
+  const quantized = new Linear(new FrozenWeight(backend, quantize4bit(values, shape)));
+  await expect(qlora.wrap(quantized, { adapter: pair(), init: 'loftq' })).rejects.toMatchObject({
+    code: 'ADAPTER_SITE',
+    value: 'nf4',
+  });
+  quantized.dispose();
+  const options = { weight: { values, shape }, adapter: pair(), init: 'loftq' } as const;
+  await expect(qlora.build(backend, options)).rejects.toMatchObject({ code: 'ADAPTER_CONFIG', path: 'init' });
   expect(backend.memory().liveBytes).toBe(before);
 });
 
@@ -159,7 +198,13 @@ it('refuses wrong options by name', async () => {
 
 it('reads back from files with the quantization that it was made with', () => {
   const { adapter, config } = qlora({ adapter: pair({ rank: 3 }), format: 'fp4', blockSize: 128 });
-  const quantization = { format: 'fp4', blockSize: 128, doubleQuantization: true };
+  const quantization = {
+    format: 'fp4',
+    blockSize: 128,
+    doubleQuantization: true,
+    init: 'adapter',
+    loftqIterations: 1,
+  };
   expect(config.quantization).toEqual(quantization);
   const { gguf } = adapter.files;
   if ('unsupported' in gguf) throw new Error(gguf.unsupported);
