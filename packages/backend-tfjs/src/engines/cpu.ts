@@ -11,6 +11,13 @@ export async function cpuEngine(): Promise<Engine> {
   return new RegisteredEngine('cpu', core, backend, {
     supports: { deterministic: true, nonFinite: true, maxStorageBytes: 2 ** 32 },
     memoryLimit: Number.POSITIVE_INFINITY,
-    quirks: { maximumLosesNaN: false, signIsRough: true, sumSplitByThreads: false, plainMatmulOnly: false },
+    quirks: {
+      maximumLosesNaN: false,
+      signIsRough: true,
+      maxBatch: Number.POSITIVE_INFINITY,
+      castSaturates: false,
+      sumSplitByThreads: false,
+      plainMatmulOnly: false,
+    },
   });
 }

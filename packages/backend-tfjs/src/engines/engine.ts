@@ -53,6 +53,10 @@ export interface Quirks {
   readonly signIsRough: boolean;
   /** How a long sum of everything is split depends on the number of threads. */
   readonly sumSplitByThreads: boolean;
+  /** Most matrices in one product. */
+  readonly maxBatch: number;
+  /** Casts to integers saturate by themselves. */
+  readonly castSaturates: boolean;
   /** A product is only fast where neither operand is transposed and there is one of each. */
   readonly plainMatmulOnly: boolean;
 }

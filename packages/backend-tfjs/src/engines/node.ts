@@ -20,6 +20,8 @@ class NodeEngine implements Engine {
   readonly quirks: Quirks = {
     maximumLosesNaN: false,
     signIsRough: false,
+    maxBatch: Number.POSITIVE_INFINITY,
+    castSaturates: false,
     sumSplitByThreads: true,
     plainMatmulOnly: false,
   };

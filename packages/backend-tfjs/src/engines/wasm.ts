@@ -80,6 +80,13 @@ export async function wasmEngine(): Promise<Engine> {
   return new WasmEngine('wasm', core, backend, {
     supports: { deterministic: true, nonFinite: true, maxStorageBytes: 2 ** 31 - HEAP_RESERVE },
     memoryLimit: HEAP_BYTES - HEAP_RESERVE,
-    quirks: { maximumLosesNaN: true, signIsRough: true, sumSplitByThreads: false, plainMatmulOnly: true },
+    quirks: {
+      maximumLosesNaN: true,
+      signIsRough: true,
+      maxBatch: Number.POSITIVE_INFINITY,
+      castSaturates: false,
+      sumSplitByThreads: false,
+      plainMatmulOnly: true,
+    },
   });
 }

@@ -1,6 +1,6 @@
 import { BackendError } from '@lowrank/core';
 import type { Engine } from './engine.ts';
-import { RegisteredEngine } from './registered.ts';
+import { GraphicsEngine } from './graphics.ts';
 import { importBackend } from './tfjs-core.ts';
 import type { KernelBackend } from './tfjs-core.ts';
 
@@ -30,10 +30,10 @@ const [DEPTH_TEST, STENCIL_TEST, BLEND, DITHER, POLYGON_OFFSET_FILL, SAMPLE_COVE
 ];
 const [SCISSOR_TEST, CULL_FACE, BACK] = [0x0c11, 0x0b44, 0x0405];
 
-class WebglEngine extends RegisteredEngine {
+class WebglEngine extends GraphicsEngine {
   readonly #context: GpgpuContext;
 
-  constructor(context: GpgpuContext, ...rest: ConstructorParameters<typeof RegisteredEngine>) {
+  constructor(context: GpgpuContext, ...rest: ConstructorParameters<typeof GraphicsEngine>) {
     super(...rest);
     this.#context = context;
   }
@@ -73,7 +73,14 @@ export async function webglEngine(): Promise<Engine> {
   return new WebglEngine(context, 'webgl', core, new MathBackendWebGL(context), {
     supports: { deterministic: true, nonFinite: false, maxStorageBytes: Math.min(size * size * 4, 2 ** 31) },
     memoryLimit: Number.POSITIVE_INFINITY,
-    quirks: { maximumLosesNaN: false, signIsRough: false, sumSplitByThreads: false, plainMatmulOnly: false },
+    quirks: {
+      maximumLosesNaN: false,
+      signIsRough: false,
+      maxBatch: Number.POSITIVE_INFINITY,
+      castSaturates: true,
+      sumSplitByThreads: false,
+      plainMatmulOnly: false,
+    },
   });
 }
 

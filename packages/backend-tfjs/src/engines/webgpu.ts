@@ -1,6 +1,6 @@
 import { BackendError } from '@lowrank/core';
 import type { Engine } from './engine.ts';
-import { RegisteredEngine } from './registered.ts';
+import { GraphicsEngine } from './graphics.ts';
 import { importBackend } from './tfjs-core.ts';
 import type { KernelBackend } from './tfjs-core.ts';
 
@@ -11,13 +11,15 @@ interface WebgpuBackend extends KernelBackend {
     readonly queue: { onSubmittedWorkDone(): Promise<unknown> };
     destroy(): void;
   };
+  /** Commands that are not submitted yet. */
+  readonly commandEncoder: unknown;
   submitQueue(): void;
 }
 
-class WebgpuEngine extends RegisteredEngine {
+class WebgpuEngine extends GraphicsEngine {
   override async sync(): Promise<void> {
     const backend = this.backend as WebgpuBackend;
-    backend.submitQueue();
+    if (backend.commandEncoder != null) backend.submitQueue();
     await backend.device.queue.onSubmittedWorkDone();
   }
 
@@ -46,6 +48,13 @@ export async function webgpuEngine(): Promise<Engine> {
       maxStorageBytes: backend.device.limits.maxStorageBufferBindingSize,
     },
     memoryLimit: Number.POSITIVE_INFINITY,
-    quirks: { maximumLosesNaN: false, signIsRough: false, sumSplitByThreads: false, plainMatmulOnly: false },
+    quirks: {
+      maximumLosesNaN: false,
+      signIsRough: false,
+      maxBatch: 65_535,
+      castSaturates: true,
+      sumSplitByThreads: false,
+      plainMatmulOnly: false,
+    },
   });
 }

@@ -10,7 +10,10 @@ export const cast =
       () => {
         const x = device.operand(storage, [length]);
         if (storage.dtype === to) return x;
-        return to === 'f32' ? device.run('Cast', { x }, { dtype: 'float32' }) : saturated(device, x, length);
+        if (to === 'f32') return device.run('Cast', { x }, { dtype: 'float32' });
+        return device.quirks.castSaturates
+          ? device.run('Cast', { x }, { dtype: 'int32' })
+          : saturated(device, x, length);
       },
       to,
     );

@@ -21,7 +21,16 @@ export const matmul =
   };
 
 function product(device: Device, a: EngineTensor, b: EngineTensor, spec: MatmulSpec): EngineTensor {
-  const { transposeA, transposeB } = spec;
+  const { transposeA, transposeB, batch } = spec;
+  const { maxBatch } = device.quirks;
+  if (batch > maxBatch) {
+    const parts = Array.from({ length: Math.ceil(batch / maxBatch) }, (_, i) => {
+      const [from, count] = [i * maxBatch, Math.min(maxBatch, batch - i * maxBatch)];
+      const [partA, partB] = [matrices(device, a, from, count), matrices(device, b, from, count)];
+      return device.run('BatchMatMul', { a: partA, b: partB }, { transposeA, transposeB });
+    });
+    return device.run('Concat', parts, { axis: 0 });
+  }
   return device.run('BatchMatMul', { a, b }, { transposeA, transposeB });
 }
 
@@ -36,10 +45,15 @@ function plainProducts(device: Device, a: EngineTensor, b: EngineTensor, spec: M
   const plainB = spec.transposeB ? device.run('Transpose', { x: b }, { perm: [0, 2, 1] }) : b;
   const plain = { ...spec, transposeA: false, transposeB: false };
   if (batch === 1) return product(device, plainA, plainB, plain);
-  const part = (x: EngineTensor, i: number): EngineTensor => {
-    if (x.shape[0] === 1) return x;
-    return device.run('Slice', { x }, { begin: [i, 0, 0], size: [1, x.shape[1]!, x.shape[2]!] });
-  };
-  const parts = Array.from({ length: batch }, (_, i) => product(device, part(plainA, i), part(plainB, i), plain));
+  const one = { ...plain, batch: 1 };
+  const parts = Array.from({ length: batch }, (_, i) =>
+    product(device, matrices(device, plainA, i, 1), matrices(device, plainB, i, 1), one),
+  );
   return device.run('Concat', parts, { axis: 0 });
+}
+
+/** `count` matrices of x, or the only one it has. */
+function matrices(device: Device, x: EngineTensor, from: number, count: number): EngineTensor {
+  if (x.shape[0] === 1) return x;
+  return device.run('Slice', { x }, { begin: [from, 0, 0], size: [count, x.shape[1]!, x.shape[2]!] });
 }
