@@ -1,5 +1,14 @@
-import { Embedding, encodeArray, FrozenWeight, keep, Linear, tensor } from '@lowrank/core';
-import type { Backend, EncodableFormat, HostArray, Site, Tensor } from '@lowrank/core';
+import {
+  Embedding,
+  encodeArray,
+  FrozenWeight,
+  isFourBitFormat,
+  keep,
+  Linear,
+  quantize4bit,
+  tensor,
+} from '@lowrank/core';
+import type { Backend, EncodableFormat, FourBitFormat, HostArray, Site, Tensor } from '@lowrank/core';
 import { integers, uniform } from '../backend/inputs.ts';
 
 /** A layer that adapters are tried on. */
@@ -9,7 +18,7 @@ export interface TestLayer {
   /** Columns of a linear weight; an embedding's vocabulary. */
   readonly inFeatures: number;
   readonly outFeatures: number;
-  readonly format: EncodableFormat;
+  readonly format: EncodableFormat | FourBitFormat;
   readonly bias: boolean;
   /** No adapter may refuse it. */
   readonly usual?: true;
@@ -17,7 +26,7 @@ export interface TestLayer {
 
 const dense = { kind: 'linear', format: 'f32', bias: false } as const;
 
-/** Ones, primes, sizes beyond a tile, quantized bases. Few other tensors can have as many elements as the last five weights. */
+/** Ones, primes, sizes beyond a tile, quantized bases. Few other tensors can have as many elements as the last six weights. */
 export const testLayers: readonly TestLayer[] = [
   { ...dense, name: '1 to 1', inFeatures: 1, outFeatures: 1, bias: true },
   { ...dense, name: '1 to 5', inFeatures: 1, outFeatures: 5 },
@@ -26,6 +35,7 @@ export const testLayers: readonly TestLayer[] = [
   { ...dense, name: '67 to 131', inFeatures: 67, outFeatures: 131, usual: true },
   { ...dense, name: 'q8_0, 64 to 35', inFeatures: 64, outFeatures: 35, format: 'q8_0' },
   { ...dense, name: 'q4_1, 96 to 33', inFeatures: 96, outFeatures: 33, format: 'q4_1' },
+  { ...dense, name: 'nf4, 43 to 29', inFeatures: 43, outFeatures: 29, format: 'nf4' },
   { name: 'embedding of 23 in 37', kind: 'embedding', inFeatures: 23, outFeatures: 37, format: 'f32', bias: false },
   {
     name: 'q8_0 embedding of 19 in 64',
@@ -40,7 +50,8 @@ export const testLayers: readonly TestLayer[] = [
 /** The layer's weight as a file would hold it: [out, in], or [vocabulary, dimension]. */
 function weightOf({ name, kind, inFeatures, outFeatures, format }: TestLayer): HostArray {
   const shape = kind === 'linear' ? [outFeatures, inFeatures] : [inFeatures, outFeatures];
-  return encodeArray(uniform(`${name}/weight`, inFeatures * outFeatures), shape, format);
+  const values = uniform(`${name}/weight`, inFeatures * outFeatures);
+  return isFourBitFormat(format) ? quantize4bit(values, shape, { format }) : encodeArray(values, shape, format);
 }
 
 export function biasOf({ name, outFeatures, bias }: TestLayer): Float32Array | undefined {
