@@ -2,10 +2,11 @@ import { Option, type Command } from 'commander';
 import { addAdapterFileOptions } from './adapter-files.ts';
 import { backendNames } from './backends.ts';
 import { wholeNumber } from './option-values.ts';
+import { addQuantizeOptions } from './quantize-options.ts';
 
 /** What every command that runs a model takes. */
 export function addModelOptions(command: Command): Command {
-  return command
+  const withModel = command
     .option(
       '-m, --model <path>',
       'GGUF file, Hugging Face folder, known model, or owner/repo/file.gguf on the hub',
@@ -18,6 +19,7 @@ export function addModelOptions(command: Command): Command {
       ).default('cpu'),
     )
     .option('--threads <n>', 'threads that compute (default: all)', wholeNumber(1));
+  return addQuantizeOptions(withModel);
 }
 
 export function addAdapterFile(command: Command): Command {

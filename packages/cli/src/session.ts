@@ -12,9 +12,10 @@ import {
 import { fileAdapters, type AdapterFileOptions } from './adapter-files.ts';
 import { openBackend } from './backends.ts';
 import { barText, bytesText } from './format.ts';
+import { quantization, type QuantizeOptions } from './quantize-options.ts';
 import type { Reporter } from './reporter.ts';
 
-export interface SessionOptions {
+export interface SessionOptions extends QuantizeOptions {
   readonly model: string;
   readonly backend: string;
   readonly threads?: number | undefined;
@@ -48,6 +49,7 @@ export async function openSession(options: SessionOptions & AdapterFileOptions, 
     const backend = await openBackend(options.backend, options.threads);
     closers.push(() => backend.dispose());
     const model = await loadCausalLm(base.file, backend, {
+      ...quantization(options),
       onProgress: (loaded, total) =>
         reporter.status(`loading ${barText(loaded, total)} ${bytesText(loaded)} of ${bytesText(total)}`),
     });

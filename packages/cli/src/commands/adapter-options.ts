@@ -1,7 +1,10 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ConfiguredAdapter } from '@lowrank/core';
 import { fullFineTuning, headOnly } from '@lowrank/models';
+import { qlora } from '@lowrank/adapter-qlora';
 import { adapterNamed, adapterNames, isKnownAdapter } from '../adapters.ts';
+import type { QuantizeOptions } from '../quantize-options.ts';
+import { CliError } from '../cli-error.ts';
 import { moduleNames, numberBetween, patternTable, wholeNumber, wholeNumbers } from '../option-values.ts';
 
 /** What a user says of the adapter. */
@@ -28,6 +31,18 @@ const recipes: ReadonlyMap<string, () => ConfiguredAdapter> = new Map([
   ['full', fullFineTuning],
 ]);
 
+/** An adapter of ours over a base in NF4, unless `--quantize` says how else. */
+const overFourBits: ReadonlyMap<string, string> = new Map([
+  ['qlora', 'lora'],
+  ['qdora', 'dora'],
+]);
+
+/** Options with what their `--adapter` implies: `qlora` is `lora` on a model in 4 bits. */
+export function withImplied<T extends AdapterOptions & QuantizeOptions>(options: T): T {
+  const adapter = overFourBits.get(options.adapter);
+  return adapter === undefined ? options : { ...options, adapter, quantize: options.quantize ?? 'nf4' };
+}
+
 /** Flags by the name of the configuration's field. */
 const flags = {
   rank: 'rank',
@@ -48,14 +63,18 @@ export function addAdapterOptions(command: Command): Command {
   return command
     .option(
       '--adapter <kind>',
-      `what is trained: ${adapterNames.join(', ')}, a package or file of your own; ${[...recipes.keys()].join(', ')} (no adapter, but weights as they are)`,
+      `what is trained: ${[...adapterNames, ...overFourBits.keys()].join(', ')}, a package or file of your own; ${[...recipes.keys()].join(', ')} (no adapter, but weights as they are)`,
       'lora',
     )
     .option('--rank <r>', 'rank', wholeNumber(1), 8)
     .option('--alpha <alpha>', 'the change is scaled by alpha / rank', numberBetween(0, Infinity), 16)
     .option('--dropout <p>', "of the adapter's input", numberBetween(0, 1), 0)
     .option('--rslora', 'scale by alpha / sqrt(rank) instead')
-    .option('--init <how>', 'how the adapter starts: kaiming, gaussian, orthogonal, pissa, olora', 'kaiming')
+    .option(
+      '--init <how>',
+      'how the adapter starts: kaiming, gaussian, orthogonal, pissa, olora, and loftq over 4 bits',
+      'kaiming',
+    )
     .option(
       '--target-modules <names>',
       "modules to adapt: names, 'all-linear', or a regular expression",
@@ -89,9 +108,13 @@ function jsonObject(text: string): Record<string, unknown> {
  * given, for its fields may be others.
  * @throws CliError CLI_ADAPTER; AdapterError ADAPTER_CONFIG.
  */
-export async function chosenAdapter(command: Command, options: AdapterOptions): Promise<ConfiguredAdapter> {
+export async function chosenAdapter(
+  command: Command,
+  options: AdapterOptions & QuantizeOptions,
+): Promise<ConfiguredAdapter> {
   const recipe = recipes.get(options.adapter);
   if (recipe !== undefined) return recipe();
+  if (startsWithLoftq(options)) return overLoftq(command, options);
   const adapter = await adapterNamed(options.adapter);
   const config: Record<string, unknown> = {};
   for (const [field, flag] of Object.entries(flags)) {
@@ -99,4 +122,24 @@ export async function chosenAdapter(command: Command, options: AdapterOptions): 
     if (options[flag] !== undefined && (given || isKnownAdapter(options.adapter))) config[field] = options[flag];
   }
   return { adapter, config: adapter.parseConfig({ ...config, ...options.adapterOptions }) };
+}
+
+/** LoftQ quantizes each layer when the adapter is put on it: A and B start as what that loses. */
+export function startsWithLoftq({ init }: Pick<AdapterOptions, 'init'>): boolean {
+  return init === 'loftq';
+}
+
+async function overLoftq(command: Command, options: AdapterOptions & QuantizeOptions): Promise<ConfiguredAdapter> {
+  const { quantize: format, quantizeBlockSize: blockSize, doubleQuantization } = options;
+  if (format === undefined) {
+    throw new CliError(
+      'CLI_OPTION',
+      '--init loftq makes up for what 4 bits lose; give --quantize, or --adapter qlora',
+      {
+        value: options.init,
+      },
+    );
+  }
+  const adapter = await chosenAdapter(command, { ...options, init: 'kaiming' });
+  return qlora({ adapter, format, blockSize, doubleQuantization, init: 'loftq' }) as unknown as ConfiguredAdapter;
 }

@@ -1,5 +1,6 @@
 import { parameterCounts } from '@lowrank/core';
 import { bytesText, countText } from '../format.ts';
+import type { QuantizeOptions } from '../quantize-options.ts';
 import type { Reporter } from '../reporter.ts';
 import type { Session } from '../session.ts';
 import type { OutputKind } from '../train-output.ts';
@@ -46,10 +47,18 @@ export function tellStart(
 }
 
 /** Tells where the result is and what to do with it. */
-export function tellEnd(reporter: Reporter, { output, model }: ReadyOptions, kind: OutputKind, bytes: number): void {
+export function tellEnd(reporter: Reporter, options: ReadyOptions, kind: OutputKind, bytes: number): void {
+  const { output, model } = options;
   reporter.line(`${kind === 'merged' ? 'model  ' : 'adapter'}    ${output} (${bytesText(bytes)})`);
-  const base = kind === 'merged' ? `-m ${output}` : `-m ${model} -a ${output}`;
+  const base = kind === 'merged' ? `-m ${output}` : `-m ${model}${quantizeFlags(options)} -a ${output}`;
   reporter.line(`try it     lowrank generate ${base} -p "..."`);
   if (kind === 'gguf') reporter.line(`llama.cpp  llama-cli -m <model.gguf> --lora ${output}`);
   if (kind === 'peft') reporter.line(`PEFT       PeftModel.from_pretrained(model, "${output}")`);
+}
+
+/** An adapter has the very numbers that it was trained with only on the base that it was trained on. */
+function quantizeFlags({ quantize, quantizeBlockSize, doubleQuantization }: QuantizeOptions): string {
+  if (quantize === undefined) return '';
+  const size = quantizeBlockSize === 64 ? '' : ` --quantize-block-size ${quantizeBlockSize}`;
+  return ` --quantize ${quantize}${size}${doubleQuantization ? '' : ' --no-double-quantization'}`;
 }

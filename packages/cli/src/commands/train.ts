@@ -14,7 +14,7 @@ import { checkPlanned, plannedOutput, writeExtra, writeOutput } from '../train-o
 import { trainProgress } from '../train-progress.ts';
 import { version } from '../version.ts';
 import { addTrainOptions, required, runSettings, type ReadyOptions, type TrainOptions } from './train-options.ts';
-import { chosenAdapter } from './adapter-options.ts';
+import { chosenAdapter, startsWithLoftq, withImplied } from './adapter-options.ts';
 import { tellEnd, tellStart } from './train-report.ts';
 
 export function addTrain(program: Command): Command {
@@ -25,7 +25,7 @@ export function addTrain(program: Command): Command {
     );
   return addJson(addDataOptions(addTrainOptions(command))).action(async (options: TrainOptions, self: Command) => {
     if (options.config !== undefined) await applyConfigFile(self, options.config);
-    await train(self, required(self.opts<TrainOptions>()));
+    await train(self, withImplied(required(self.opts<TrainOptions>())));
   });
 }
 
@@ -36,7 +36,7 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
   const fromFile = options.resumeAdapterFile;
   // An adapter file decides the kind of adapter, and so what can be written.
   let kind = fromFile === undefined ? await plannedOutput(options, configured.adapter) : undefined;
-  const session = await openSession(options, reporter);
+  const session = await openSession(startsWithLoftq(options) ? withoutQuantization(options) : options, reporter);
   const interrupt = onInterrupt();
   try {
     const data = await readExamples(options.data, session, options, reporter);
@@ -111,6 +111,11 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
     reporter.settle();
     await session.close();
   }
+}
+
+/** The model as it is in its file. */
+function withoutQuantization({ quantize: _, ...options }: ReadyOptions): ReadyOptions {
+  return options;
 }
 
 /** Where the run's checkpoints go. */
