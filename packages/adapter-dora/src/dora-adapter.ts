@@ -1,5 +1,6 @@
 import {
   ADAPTER_INTERFACE_VERSION,
+  AdapterError,
   lowRankAt,
   mul,
   scope,
@@ -40,6 +41,7 @@ export const doraAdapter: Adapter<DoraConfig> = {
   },
 
   delta(x, y0, base, { params, buffers }, config, context) {
+    if (base.changed === true) throw otherWeight(base.path);
     const pair = { A: params['A']!, B: params['B']!, scale: doraScale(lowRankAt(config, base.path)) };
     const weightNorm = buffers['weightNorm']!;
     const norms = context.memo('norms', () =>
@@ -57,3 +59,12 @@ export const doraAdapter: Adapter<DoraConfig> = {
     peft: peftFiles,
   },
 };
+
+/** The norms are of one weight: on another one the output would be wrong without a word. */
+function otherWeight(path: string): AdapterError {
+  return new AdapterError(
+    'ADAPTER_STATE',
+    `dora: the weight of ${path} is not the one that this adapter was set up on: another adapter was merged into it, or one that had replaced it was switched on or off; undo that, or put DoRA on the layer as it is now`,
+    { path },
+  );
+}

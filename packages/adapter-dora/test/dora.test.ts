@@ -240,4 +240,20 @@ describe('wrap and build', () => {
     await two.merge();
     two.unmerge();
   });
+
+  it('refuse to run on another weight than the one they were made for', async () => {
+    const backend = await reference();
+    const layer = linear(backend, weight);
+    const under = await dora.wrap(layer, { rank: 1, name: 'under' });
+    const input = tensor(backend, [2, 1], [2]);
+    const before = [...(await layer.forward(input).data())];
+    const over = await dora.wrap(layer, { rank: 1, name: 'over', init: 'pissa' });
+    expect(() => layer.forward(input)).toThrow(expect.objectContaining({ code: 'ADAPTER_STATE', path: 'under' }));
+    over.adapter.setActive(false);
+    expect([...(await layer.forward(input).data())]).toEqual(before);
+    await over.merge();
+    expect(() => layer.forward(input)).toThrow(expect.objectContaining({ code: 'ADAPTER_STATE', path: 'under' }));
+    over.eject();
+    expect([...(await under.forward(input).data())]).toEqual(before);
+  });
 });

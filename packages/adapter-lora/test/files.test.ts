@@ -200,6 +200,13 @@ describe('PEFT', () => {
     );
   });
 
+  it('refuses tied copies, and minds no tie where nothing is copied', () => {
+    expect(peft.fromConfig({ ...written, ensure_weight_tying: true })).toMatchObject({ rank: 16 });
+    expect(() => peft.fromConfig({ ...written, ensure_weight_tying: true, modules_to_save: ['lm_head'] })).toThrow(
+      expect.objectContaining({ code: 'ADAPTER_UNSUPPORTED', path: 'ensure_weight_tying' }),
+    );
+  });
+
   it('refuses keys that it does not know', () => {
     expect(() => peft.fromConfig({ ...written, use_next_years_lora: false })).toThrow(
       expect.objectContaining({ code: 'ADAPTER_CONFIG', path: 'use_next_years_lora' }),

@@ -6,6 +6,7 @@ import {
   FrozenWeight,
   inject,
   linear,
+  ModelAdapters,
   Module,
   RandomStream,
   scope,
@@ -209,6 +210,26 @@ it('rows of one batch go through different adapters, on an embedding, too', asyn
     const own = results[name ?? 'base'];
     for (let i = row * width; i < (row + 1) * width; i++) expect(mixed[i]).toBeCloseTo(own[i]!, 12);
   });
+});
+
+it('adapters that replace the base are added one beside the other, each made of the model’s own weight', async () => {
+  const adapters = new ModelAdapters(net);
+  const base = await output();
+  const pissa = lora({ targetModules: ['q'], rank: 3, init: 'pissa' });
+  await adapters.add('one', pissa, { active: true });
+  const second = await adapters.add('two', lora({ targetModules: ['q'], rank: 2, init: 'olora' }));
+  expect(adapters.active).toEqual(['one']);
+  adapters.activate('two');
+  (await output()).forEach((value, i) => expect(Math.abs(value - base[i]!)).toBeLessThan(1e-5));
+  const merged = await (await second.mergedWeight('q')).values();
+  const original = (await (net.layers[0]!.weight as FrozenWeight).host()).data;
+  expect(original).not.toEqual(merged);
+  await expect(adapters.add('three', pissa, { active: true })).rejects.toMatchObject({ code: 'CORE_ARGUMENT' });
+  expect(adapters.active).toEqual(['two']);
+  expect(adapters.names).toEqual(['one', 'two', 'three']);
+  adapters.activate();
+  expect(await output()).toEqual(base);
+  adapters.dispose();
 });
 
 describe.each(['pissa', 'olora'] as const)('%s on a model', (init) => {

@@ -30,6 +30,8 @@ export interface FrozenLayer extends Site {
   readonly bias: Tensor | undefined;
   /** x times the base weight, without bias and without gradient toward the weight. */
   product(x: Tensor): Tensor;
+  /** Whether the weight is another one than `setup` saw (an adapter was merged since, or another one's base switched off). */
+  readonly changed?: boolean;
 }
 
 /** An adapter's tensors at one site. */

@@ -55,9 +55,13 @@ export abstract class Adaptable extends Module {
     const slots = this.#slots.filter((slot) => slot.active);
     if (slots.length === 0) return y0;
     const delta = (slot: AdapterSlot, rows: Tensor, base: Tensor): Tensor =>
-      slot.delta(rows, base, this.frozenLayer(slot.site), pass);
+      slot.delta(rows, base, this.#layerOf(slot), pass);
     if (pass.adapterRows !== undefined) return mixedDeltas(x, y0, slots, pass.adapterRows, delta);
     return slots.reduce((y, slot) => add(y, delta(slot, x, y0)), y0);
+  }
+
+  #layerOf({ site, standsOn }: AdapterSlot): FrozenLayer {
+    return { ...this.frozenLayer(site), changed: standsOn !== undefined && standsOn !== this.#weight };
   }
 
   /** This layer as an adapter at `site` sees it. */

@@ -27,6 +27,7 @@ export class AdapterPlacement {
     this.slot = slot;
     this.#before = layer.weight;
     this.#base = base ?? layer.weight;
+    slot.standsOn = this.#base;
     if (base === undefined) return;
     setOwner(base, slot.name);
   }

@@ -3,7 +3,7 @@ import { dropout } from '../ops/dropout.ts';
 import { nameHash, seedKey } from '../random/random-stream.ts';
 import { keep, noGrad } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { ForwardPass } from './module.ts';
+import type { ForwardPass, Weight } from './module.ts';
 
 interface Memo {
   readonly version: number;
@@ -19,6 +19,8 @@ export class AdapterSlot {
   readonly state: AdapterState;
   /** Whether the layer adds this adapter's delta. */
   active = true;
+  /** The weight that it stands on: what it was set up for, or brought along. */
+  standsOn: Weight | undefined;
   readonly #shared: Map<string, unknown>;
   readonly #memos = new Map<string, Memo>();
 

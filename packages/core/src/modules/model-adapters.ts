@@ -42,15 +42,23 @@ export class ModelAdapters {
   }
 
   /**
-   * Puts another adapter on the model.
-   * @throws as `inject`. Adapters that replace a base weight cannot be put on while another that replaces it is active.
+   * Puts another adapter on the model, set up on the model's own weights whatever is active; what was active is so again afterwards.
+   * While it works the model is the base. Where it cannot be active beside the others, it stays on the model, switched off.
+   * @throws as `inject` and `activate`.
    */
   async add(name: string, configured: ConfiguredAdapter, options: AddOptions = {}): Promise<InjectedAdapter> {
     const { seed = 0, active = false } = options;
-    const adapter = await inject(this.model, configured, { name, seed });
-    if (!active) adapter.setActive(false);
-    this.#adapters.set(name, adapter);
-    return adapter;
+    const before = this.active;
+    this.activate();
+    try {
+      const adapter = await inject(this.model, configured, { name, seed });
+      adapter.setActive(false);
+      this.#adapters.set(name, adapter);
+    } finally {
+      this.activate(...before);
+    }
+    if (active) this.activate(...before, name);
+    return this.get(name);
   }
 
   /** Takes charge of one that was put on by other means (`inject`, `combine`). */

@@ -61,6 +61,7 @@ function orNull<T extends { readonly length: number }>(list: T): T | null {
  */
 export function fromPeftConfig(type: string, peft: Readonly<Record<string, unknown>>): LowRankConfig {
   for (const [key, value] of Object.entries(peft)) check(type, key, value);
+  checkTying(type, peft);
   return parseLowRankConfig(type, {
     rank: peft['r'],
     alpha: peft['lora_alpha'],
@@ -106,9 +107,9 @@ const about: ReadonlySet<string> = new Set([
   'task_type',
   'inference_mode',
   'megatron_core',
+  'ensure_weight_tying',
   'runtime_config',
   'qalora_group_size',
-  'ensure_weight_tying',
 ]);
 
 /** Off by these values (as well as by null, an empty list or an empty object); what they switch on is not plain LoRA. */
@@ -149,6 +150,19 @@ function check(type: string, key: string, value: unknown): void {
       { path: key, value },
     );
   }
+}
+
+/** Only says something where modules are trained whole. */
+function checkTying(
+  type: string,
+  { ensure_weight_tying: tied, modules_to_save: saved }: Record<string, unknown>,
+): void {
+  if (tied === undefined || tied === false || tied === null || isEmpty(saved ?? null)) return;
+  throw new AdapterError(
+    'ADAPTER_UNSUPPORTED',
+    `${type}: adapter_config.json sets 'ensure_weight_tying' for its modules_to_save; here each gets a copy of its own, so merge the adapter with PEFT`,
+    { path: 'ensure_weight_tying', value: tied },
+  );
 }
 
 function isEmpty(value: unknown): boolean {
