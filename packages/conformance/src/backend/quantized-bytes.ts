@@ -26,7 +26,7 @@ export function blockSizeOf(format: BlockFormat): number | undefined {
 /** Where the codes of nf4 and fp4 begin. */
 const codesAt = 16;
 
-/** [rows, columns] of nf4 or fp4: scales as a quantizer makes them, and any codes, also fp4's second zero, which none writes. */
+/** [rows, columns] of nf4 or fp4: scales as a quantizer makes them, and any codes at all. */
 export function randomFourBit(
   name: string,
   rows: number,
