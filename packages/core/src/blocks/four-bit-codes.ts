@@ -7,7 +7,7 @@ export type FourBitFormat = Extract<BlockFormat, 'nf4' | 'fp4'>;
 export interface FourBitCodes {
   /** The value of each code, within -1 .. 1. */
   readonly values: Float32Array;
-  /** The distinct values' codes in ascending order of value. */
+  /** The codes in ascending order of value. */
   readonly ascending: Uint8Array;
   /** Float32 midpoints between neighbours of `ascending`. A value's code is that of rank: how many of these are strictly below it. */
   readonly midpoints: Float32Array;
@@ -22,7 +22,10 @@ const nf4 = [
   0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
 ];
 
-/** One bit of sign, two of exponent, one of fraction, in bitsandbytes' order and scaled to 1. Code 8 is a zero that is never written. */
+/**
+ * One bit of sign, two of exponent, one of fraction, in bitsandbytes' order and scaled to 1. Two codes are zeros: as on
+ * bitsandbytes' CPU, 0 is that of 0 and of what lies below it, 8 that of what lies above.
+ */
 const fp4 = [0, 0.0625, 8, 12, 4, 6, 2, 3].map((value) => value / 12);
 
 export const fourBitCodes: Readonly<Record<FourBitFormat, FourBitCodes>> = {
@@ -36,8 +39,7 @@ export function isFourBitFormat(format: string): format is FourBitFormat {
 
 function describe(table: readonly number[]): FourBitCodes {
   const values = Float32Array.from(table);
-  const codes = [...values.keys()].filter((code) => code === values.findIndex((value) => value === values[code]));
-  const ascending = Uint8Array.from(codes.toSorted((a, b) => values[a]! - values[b]!));
+  const ascending = Uint8Array.from([...values.keys()].toSorted((a, b) => values[a]! - values[b]!));
   const midpoints = Float32Array.from({ length: ascending.length - 1 }, (_, i) => {
     return (values[ascending[i]!]! + values[ascending[i + 1]!]!) / 2;
   });

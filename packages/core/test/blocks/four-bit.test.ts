@@ -25,8 +25,9 @@ const codeAt = (data: Uint8Array, i: number): number => (data[16 + (i >> 1)]! >>
 /** By the published rule, fifteen comparisons a value: how many midpoints of neighbours are strictly below it. */
 function codesOf(values: Float32Array, format: FourBitFormat, blockSize: number): number[] {
   const table = [...fourBitCodes[format].values];
-  const order = [...new Set(table)].toSorted((a, b) => a - b).map((value) => (value === 0 ? 0 : value));
-  const ascending = [...new Set(order)];
+  // Of fp4's two zeros the one with the lower code comes first: sorting is stable.
+  const order = [...table.keys()].toSorted((a, b) => table[a]! - table[b]!);
+  const ascending = order.map((code) => table[code]!);
   return [...values].map((x, i) => {
     const start = i - (i % blockSize);
     const absmax = values
@@ -36,7 +37,7 @@ function codesOf(values: Float32Array, format: FourBitFormat, blockSize: number)
     let rank = 0;
     if (Number.isNaN(v)) return table.indexOf(0);
     while (rank + 1 < ascending.length && fround((ascending[rank]! + ascending[rank + 1]!) / 2) < v) rank++;
-    return table.indexOf(ascending[rank]!);
+    return order[rank]!;
   });
 }
 
@@ -77,7 +78,7 @@ describe.each(formats)('%s', (format) => {
     const { midpoints, ascending } = fourBitCodes[format];
     const above = midpoints.slice();
     const bits = new Int32Array(above.buffer);
-    for (let i = 0; i < bits.length; i++) bits[i]! += above[i]! > 0 ? 1 : -1;
+    for (let i = 0; i < bits.length; i++) bits[i]! += above[i]! >= 0 ? 1 : -1;
     const { data } = quantize4bit(Float32Array.from([1, ...above]), [above.length + 1], { format });
     expect(Array.from(above, (_, i) => codeAt(data, i + 1))).toEqual([...ascending.subarray(1)]);
   });
