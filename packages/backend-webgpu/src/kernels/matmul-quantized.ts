@@ -8,22 +8,24 @@ import { blockOperands, blockParameters } from './quantized-operand.ts';
 
 /** Columns of y in a tile, and steps of k that are held at a time. */
 const tileColumns = 64;
-const depth = 16;
+const depth = 32;
+/** 16 by 4 invocations. */
+const workgroup = 64;
 
 /**
- * y = x W^T or x W: 16 x 16 invocations, each with `rowsEach` rows and four columns of a tile of y. Blocks are decoded into the
- * tile of W in workgroup memory; while a tile is multiplied the next one is on its way.
+ * y = x W^T or x W: a workgroup has a tile of y of 4 `rowsEach` rows, an invocation `rowsEach` rows and four columns of it.
+ * Blocks are decoded into the tile of W in workgroup memory, 16 weights at a time, so that scales are unpacked once for those.
  *
- * `x4`, `y4`: rows of x (of y) are whole vectors of four.
+ * `x4`, `y4`: rows of x (of y) are whole vectors of four; `whole`: rows of W are whole groups of 16.
  */
 const tiled = memoized(
   (format: BlockFormat, transposed: boolean, rowsEach: number, x4: boolean, y4: boolean, whole: boolean): Program => {
     const decoder = decoderOf(format);
-    const tileRows = 16 * rowsEach;
-    // A vector more than needed, so that neighbouring rows lie in other banks.
-    const stride = depth / 4 + 1;
+    const tileRows = 4 * rowsEach;
     const each = Array.from({ length: rowsEach }, (_, i) => i);
-    const weightVectors = transposed ? (depth * tileColumns) / 4 : tileColumns * stride;
+    // The tile of W is [columns, k] or, transposed, [k, columns], in vectors of four.
+    const place = transposed ? 'row * 16u + vector' : 'row * 8u + (vector ^ (row & 7u))';
+    const groupsOfRow = (transposed ? tileColumns : depth) / 16;
     return {
       name: 'matmulQuantized',
       operands: {
@@ -32,10 +34,10 @@ const tiled = memoized(
         y: transposed && y4 ? 'write vec4f' : 'write f32',
       },
       parameters: { ...decoder.parameters, m: 'u32', n: 'u32', k: 'u32', columns: 'u32', tilesDown: 'u32' },
-      workgroup: 256,
+      workgroup,
       declarations: /* wgsl */ `${decoder.declarations}
-var<workgroup> xs: array<vec4f, ${tileRows * stride}>;
-var<workgroup> ws: array<vec4f, ${weightVectors}>;
+var<workgroup> xs: array<vec4f, ${(tileRows * depth) / 4}>;
+var<workgroup> ws: array<vec4f, ${(tileColumns * depth) / 4}>;
 
 fn loadX(row: u32, at: u32) -> vec4f {
   if (row >= p.m || at >= p.k) {
@@ -52,62 +54,65 @@ fn loadX(row: u32, at: u32) -> vec4f {
   }
 }
 
-fn loadWeights(row: u32, rows: u32, column: u32) -> vec4f {
-  if (row >= rows || column >= p.columns) {
-    return vec4f();
+// Vectors of a row lie so that neighbouring invocations read other banks.
+fn placeOf(row: u32, vector: u32) -> u32 {
+  return ${place};
+}
+
+// 16 weights from \`column\` on in a row of W, to row \`to\` of the tile; 0 beyond the matrix.
+fn loadWeights(row: u32, column: u32, to: u32, vector: u32) {
+  let inside = row < ${transposed ? 'p.k' : 'p.n'} && column < p.columns;
+  let first = row * p.columns + column;
+  ${whole ? 'var scale = vec2f();\n  if (inside) { scale = scaleOf(first); }' : ''}
+  for (var i = 0u; i < 4u; i++) {
+    var values = vec4f();
+    ${
+      whole
+        ? 'if (inside) { values = scale.x * quantsOf(first + 4u * i) + scale.y; }'
+        : `if (inside && column + 4u * i < p.columns) {
+      let beyond = column + 4u * i + vec4u(0u, 1u, 2u, 3u) >= vec4u(p.columns);
+      values = select(decode4(first + 4u * i), vec4f(), beyond);
+    }`
+    }
+    ws[placeOf(to, vector + i)] = values;
   }
-  let values = decode4(row * p.columns + column);
-  ${whole ? 'return values;' : 'return select(vec4f(), values, column + vec4u(0u, 1u, 2u, 3u) < vec4u(p.columns));'}
 }`,
       body: /* wgsl */ `${decoder.prepare}
   let row0 = (group % p.tilesDown) * ${tileRows}u;
   let column0 = (group / p.tilesDown) * ${tileColumns}u;
   let tx = local % 16u;
   let ty = local / 16u;
-  let loadRow = local / 4u;
-  let loadAt = (local % 4u) * 4u;
 ${each.map((i) => `  var sum${i} = vec4f();`).join('\n')}
-  var x = vec4f();
-  var w = vec4f();
-  // One tile is read while the one before it is multiplied.
-  for (var at = 0u; at < p.k + ${depth}u; at += ${depth}u) {
-    if (at < p.k) {
-      x = loadX(row0 + loadRow, at + loadAt);
-      w = ${nextWeights(transposed)};
+  for (var at = 0u; at < p.k; at += ${depth}u) {
+    for (var i = local; i < ${(tileRows * depth) / 4}u; i += ${workgroup}u) {
+      xs[i] = loadX(row0 + i / ${depth / 4}u, at + i % ${depth / 4}u * 4u);
     }
-    if (at > 0u) {
-      for (var s = 0u; s < ${depth / 4}u; s++) {
-${[0, 1, 2, 3].map((j) => `      let w${j} = ws[${transposed ? `(4u * s + ${j}u) * 16u + tx` : `(tx + ${16 * j}u) * ${stride}u + s`}];`).join('\n')}
+    for (var i = local; i < ${(tileColumns * depth) / 16}u; i += ${workgroup}u) {
+      let row = i / ${groupsOfRow}u;
+      let column = i % ${groupsOfRow}u * 16u;
+      loadWeights(${transposed ? 'at + row, column0 + column' : 'column0 + row, at + column'}, row, column / 4u);
+    }
+    workgroupBarrier();
+    for (var s = 0u; s < ${depth / 4}u; s++) {
+${[0, 1, 2, 3].map((j) => `      let w${j} = ws[${transposed ? `placeOf(4u * s + ${j}u, tx)` : `placeOf(tx + ${16 * j}u, s)`}];`).join('\n')}
 ${each
   .map((i) => {
-    const row = `xs[(ty + ${16 * i}u) * ${stride}u + s]`;
+    const row = `      let x${i} = xs[(ty * ${rowsEach}u + ${i}u) * ${depth / 4}u + s];\n`;
     return transposed
-      ? `      let x${i} = ${row};\n      sum${i} += x${i}.x * w0 + x${i}.y * w1 + x${i}.z * w2 + x${i}.w * w3;`
-      : `      let x${i} = ${row};\n      sum${i} += vec4f(dot(x${i}, w0), dot(x${i}, w1), dot(x${i}, w2), dot(x${i}, w3));`;
+      ? `${row}      sum${i} += x${i}.x * w0 + x${i}.y * w1 + x${i}.z * w2 + x${i}.w * w3;`
+      : `${row}      sum${i} += vec4f(dot(x${i}, w0), dot(x${i}, w1), dot(x${i}, w2), dot(x${i}, w3));`;
   })
   .join('\n')}
-      }
     }
     workgroupBarrier();
-    ${rowsEach === 4 ? '' : `if (loadRow < ${tileRows}u) `}{ xs[loadRow * ${stride}u + local % 4u] = x; }
-    ws[${transposed ? 'local' : `loadRow * ${stride}u + local % 4u`}] = w;
-    workgroupBarrier();
   }
-${each.map((i) => store(transposed && y4, transposed ? 'column0 + 4u * tx' : 'column0 + tx', transposed ? 1 : 16, i)).join('\n')}`,
+${each.map((i) => store(transposed && y4, transposed ? 'column0 + 4u * tx' : 'column0 + tx', transposed ? 1 : 16, `row0 + ty * ${rowsEach}u + ${i}u`, i)).join('\n')}`,
     };
   },
 );
 
-/** An invocation's part of the tile of W at step `at`: [columns of y, k] or, transposed, [k, columns of y]. */
-function nextWeights(transposed: boolean): string {
-  return transposed
-    ? 'loadWeights(at + ty, p.k, column0 + 4u * tx)'
-    : 'loadWeights(column0 + loadRow, p.n, at + loadAt)';
-}
-
 /** Writes `sum<i>`: columns `column`, `column + apart`, ... of its row. */
-function store(vector: boolean, column: string, apart: number, i: number): string {
-  const row = `row0 + ty + ${16 * i}u`;
+function store(vector: boolean, column: string, apart: number, row: string, i: number): string {
   if (vector) {
     return `  if (${row} < p.m && ${column} < p.n) { store_y(((${row}) * p.n + ${column}) >> 2u, sum${i}); }`;
   }
@@ -151,8 +156,7 @@ export const matmulQuantized =
     const y = device.output(m * n);
     const operands = { x, ...blockOperands(device, format, weight), y };
     const decoding = blockParameters(format, rows, columns);
-    const whole = columns % 4 === 0;
-    if (m === 1 && !transposed && whole) {
+    if (m === 1 && !transposed && columns % 4 === 0) {
       device.run(single(format), {
         operands,
         parameters: { ...decoding, n, columns },
@@ -161,9 +165,9 @@ export const matmulQuantized =
       });
       return y;
     }
-    const rowsEach = m > 32 ? 4 : m > 16 ? 2 : 1;
-    const tilesDown = Math.ceil(m / (16 * rowsEach));
-    device.run(tiled(format, transposed, rowsEach, k % 4 === 0, n % 4 === 0, whole), {
+    const rowsEach = m > 16 ? 8 : 4;
+    const tilesDown = Math.ceil(m / (4 * rowsEach));
+    device.run(tiled(format, transposed, rowsEach, k % 4 === 0, n % 4 === 0, columns % 16 === 0), {
       operands,
       parameters: { ...decoding, m, n, k, columns, tilesDown },
       workgroups: tilesDown * Math.ceil(n / tileColumns),

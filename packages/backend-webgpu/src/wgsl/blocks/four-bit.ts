@@ -30,11 +30,19 @@ fn valueOf(element: u32) -> f32 {
   return codebook[code & 15u];
 }
 
+fn scaleOf(element: u32) -> vec2f {
+  return vec2f(absmaxOf(element), 0.0);
+}
+
+fn quantsOf(element: u32) -> vec4f {
+  let pairs = load_blocks(4u + (element >> 3u)) >> ((element & 4u) * 4u);
+  let codes = vec4u(pairs >> 4u, pairs, pairs >> 12u, pairs >> 8u) & vec4u(15u);
+  return vec4f(codebook[codes.x], codebook[codes.y], codebook[codes.z], codebook[codes.w]);
+}
+
 fn decode4(element: u32) -> vec4f {
   if ((element & 3u) == 0u) {
-    let pairs = load_blocks(4u + (element >> 3u)) >> ((element & 4u) * 4u);
-    let codes = vec4u(pairs >> 4u, pairs, pairs >> 12u, pairs >> 8u) & vec4u(15u);
-    return vec4f(codebook[codes.x], codebook[codes.y], codebook[codes.z], codebook[codes.w]) * absmaxOf(element);
+    return quantsOf(element) * absmaxOf(element);
   }
   let values = vec4f(valueOf(element), valueOf(element + 1u), valueOf(element + 2u), valueOf(element + 3u));
   return values * vec4f(absmaxOf(element), absmaxOf(element + 1u), absmaxOf(element + 2u), absmaxOf(element + 3u));

@@ -11,6 +11,12 @@ fn decode4(element: u32) -> vec4f {
   }
   return vec4f(${name}(low.x), ${name}(low.y), ${name}(low.z), ${name}(low.w));
 }
+fn scaleOf(element: u32) -> vec2f {
+  return vec2f(1.0, 0.0);
+}
+fn quantsOf(element: u32) -> vec4f {
+  return decode4(element);
+}
 `;
 
 export const f16: string = /* wgsl */ `${read('halfOf16')}

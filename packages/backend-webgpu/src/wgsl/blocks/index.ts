@@ -5,9 +5,9 @@ import { fourBit, prepareFourBit } from './four-bit.ts';
 import { bf16, f16 } from './halves.ts';
 import { q2_k, q3_k, q4_k, q5_k, q6_k } from './k-quants.ts';
 import { q4_0, q4_1, q5_0, q5_1, q8_0 } from './q4-q8.ts';
-import { words } from './words.ts';
+import { decodeFour, words } from './words.ts';
 
-/** What a program needs to call `decode4`. */
+/** What a program needs to call `decode4`, `scaleOf` and `quantsOf`. */
 export interface Decoder {
   readonly operands: Readonly<Record<string, OperandType>>;
   readonly parameters: Readonly<Record<string, ParameterType>>;
@@ -21,16 +21,16 @@ export interface Decoder {
 const decoders: Readonly<Record<BlockFormat, Decoder>> = {
   f16: inline(f16),
   bf16: inline(bf16),
-  q4_0: inline(q4_0),
-  q4_1: inline(q4_1),
-  q5_0: inline(q5_0),
-  q5_1: inline(q5_1),
-  q8_0: inline(q8_0),
-  q2_k: inline(q2_k),
-  q3_k: inline(q3_k),
-  q4_k: inline(q4_k),
-  q5_k: inline(q5_k),
-  q6_k: inline(q6_k),
+  q4_0: inline(q4_0 + decodeFour),
+  q4_1: inline(q4_1 + decodeFour),
+  q5_0: inline(q5_0 + decodeFour),
+  q5_1: inline(q5_1 + decodeFour),
+  q8_0: inline(q8_0 + decodeFour),
+  q2_k: inline(q2_k + decodeFour),
+  q3_k: inline(q3_k + decodeFour),
+  q4_k: inline(q4_k + decodeFour),
+  q5_k: inline(q5_k + decodeFour),
+  q6_k: inline(q6_k + decodeFour),
   nf4: withTables('nf4'),
   fp4: withTables('fp4'),
 };

@@ -1,9 +1,12 @@
 /**
- * Reading block formats out of the operand `blocks`, u32 words of the bytes as they were uploaded. Every decoder is a function
- * `decode4(element: u32) -> vec4f`: the weights `element` to `element + 3`, counted along the flattened matrix. `element` is a
- * multiple of 4, except in formats whose rows may have any length.
+ * Reading block formats out of the operand `blocks`, u32 words of the bytes as they were uploaded. Elements are counted along the
+ * flattened matrix. A format is
  *
- * Products of a scale (11 bits), a sub-scale (8) and a quant (6) are exact in float32, so that one addition rounds once, fused
+ * - `scaleOf(element) -> vec2f`: scale and offset, the same for all of the 16 elements from a multiple of 16 on;
+ * - `quantsOf(element) -> vec4f`: what is scaled, of the four elements from a multiple of 4 on;
+ * - `decode4(element) -> vec4f`: their values. Of formats whose rows may have any length, `element` may be any.
+ *
+ * Products of a scale (11 bits), a sub-scale (8) and a quant (6) are exact in float32, so that the addition rounds once, fused
  * or not: the bits are those of ggml's `dequantize_row_*`.
  */
 export const words = /* wgsl */ `
@@ -40,5 +43,13 @@ fn halfOf(bits: u32) -> f32 {
 
 fn halfAt(at: u32) -> f32 {
   return halfOf((load_blocks(at >> 2u) >> ((at & 2u) * 8u)) & 0xffffu);
+}
+`;
+
+/** For formats whose rows are whole blocks. */
+export const decodeFour = /* wgsl */ `
+fn decode4(element: u32) -> vec4f {
+  let scale = scaleOf(element);
+  return scale.x * quantsOf(element) + scale.y;
 }
 `;
