@@ -49,16 +49,19 @@ describe('each kind of training', () => {
   ])('%s %j lowers the loss, and what it writes is what it trained', async (adapter, more, base) => {
     const output = folder.file([adapter, ...more].join(''));
     const trained = await lowrank(
-      ...[
-        'train',
-        '--model=names',
-        `--data=${data}`,
-        `--valid-data=${data}`,
-        `--output=${output}`,
-        `--adapter=${adapter}`,
-        ...more,
-      ],
-      ...['--merged-type=f32', '--steps=12', '--batch-size=8', '--learning-rate=0.01', '--threads=1', '--json'],
+      'train',
+      '--model=names',
+      `--data=${data}`,
+      `--valid-data=${data}`,
+      `--output=${output}`,
+      `--adapter=${adapter}`,
+      ...more,
+      '--merged-type=f32',
+      '--steps=12',
+      '--batch-size=8',
+      '--learning-rate=0.01',
+      '--threads=1',
+      '--json',
     );
     expect(trained.stderr).not.toContain('error');
     expect(trained.code).toBe(0);

@@ -141,5 +141,5 @@ async function overLoftq(command: Command, options: AdapterOptions & QuantizeOpt
     );
   }
   const adapter = await chosenAdapter(command, { ...options, init: 'kaiming' });
-  return qlora({ adapter, format, blockSize, doubleQuantization, init: 'loftq' }) as unknown as ConfiguredAdapter;
+  return qlora({ adapter, format, blockSize, doubleQuantization, init: 'loftq' });
 }
