@@ -111,6 +111,7 @@ describe('scale', () => {
       bias: 'none',
     });
     expect(lora({ rank: 64 }).config.alpha).toBe(8);
+    expect(lora({ ...lora.recommendedDefaults }).config).toMatchObject({ rank: 8, alpha: 16 });
   });
 });
 

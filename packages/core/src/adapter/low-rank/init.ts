@@ -21,7 +21,7 @@ export interface LowRankTensors {
 }
 
 /** Whether a way to start takes s B A out of the base. */
-export function replacesBase(init: LowRankInit, { kind }: Pick<Site, 'kind'>): boolean {
+function replacesBase(init: LowRankInit, { kind }: Pick<Site, 'kind'>): boolean {
   return kind === 'linear' && (init === 'pissa' || init === 'olora');
 }
 
