@@ -22,8 +22,33 @@ export function vectorOf(columns: number): Vector {
 /** Three widths, so that few pipelines are compiled. */
 export function layRows(rows: number, columns: number): RowLayout {
   const width = vectorOf(columns) === 'vec4f' ? columns / 4 : columns;
-  const LANES = width > 128 ? 256 : width > 16 ? 32 : 4;
+  const LANES = width > 512 ? 256 : width > 16 ? 32 : 4;
   return { constants: { LANES }, width, workgroups: Math.ceil((rows * LANES) / rowWorkgroup) };
+}
+
+/** What the lanes of a row have, combined in two rounds of at most 16, each in ascending order. */
+function acrossLanes(name: string, combine: (x: string, y: string) => string): string {
+  return /* wgsl */ `
+fn ${name}(local: u32, x: f32) -> f32 {
+  let lane = laneOf(local);
+  let first = local - lane;
+  lanes[local] = x;
+  workgroupBarrier();
+  // The second round's values have a place of their own, so that the next call need not wait for who still reads them.
+  if (lane < (u32(LANES) + 15u) / 16u) {
+    var part = lanes[first + 16u * lane];
+    for (var i = 1u; i < min(16u, u32(LANES)); i++) {
+      part = ${combine('part', 'lanes[first + 16u * lane + i]')};
+    }
+    parts[first / 4u + lane] = part;
+  }
+  workgroupBarrier();
+  var whole = parts[first / 4u];
+  for (var i = 1u; i < u32(LANES) / 16u; i++) {
+    whole = ${combine('whole', 'parts[first / 4u + i]')};
+  }
+  return whole;
+}`;
 }
 
 /**
@@ -33,6 +58,7 @@ export function layRows(rows: number, columns: number): RowLayout {
 export function rowFunctions(type: Vector): string {
   return /* wgsl */ `${acrossComponents(type)}
 var<workgroup> lanes: array<f32, ${rowWorkgroup}>;
+var<workgroup> parts: array<f32, ${rowWorkgroup / 4}>;
 
 fn rowOf(group: u32, local: u32) -> u32 {
   return group * (${rowWorkgroup}u / u32(LANES)) + local / u32(LANES);
@@ -40,30 +66,6 @@ fn rowOf(group: u32, local: u32) -> u32 {
 fn laneOf(local: u32) -> u32 {
   return local % u32(LANES);
 }
-fn addLanes(local: u32, x: f32) -> f32 {
-  lanes[local] = x;
-  workgroupBarrier();
-  for (var half = u32(LANES) / 2u; half > 0u; half /= 2u) {
-    if (laneOf(local) < half) {
-      lanes[local] += lanes[local + half];
-    }
-    workgroupBarrier();
-  }
-  let sum = lanes[local - laneOf(local)];
-  workgroupBarrier();
-  return sum;
-}
-fn greatestLane(local: u32, x: f32) -> f32 {
-  lanes[local] = x;
-  workgroupBarrier();
-  for (var half = u32(LANES) / 2u; half > 0u; half /= 2u) {
-    if (laneOf(local) < half) {
-      lanes[local] = max(lanes[local], lanes[local + half]);
-    }
-    workgroupBarrier();
-  }
-  let most = lanes[local - laneOf(local)];
-  workgroupBarrier();
-  return most;
-}`;
+${acrossLanes('addLanes', (x, y) => `${x} + ${y}`)}
+${acrossLanes('greatestLane', (x, y) => `max(${x}, ${y})`)}`;
 }
