@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import {
   decodeArray,
   lowRankAt,
-  matchesModuleOrParent,
   selectTargets,
   type Adapter,
   type AdapterConfig,
@@ -19,7 +18,7 @@ import { sitesOf, type Base } from './base.ts';
 import { sitesWith, type HostAdapter } from './host-adapter.ts';
 import { readPeftConfig } from './peft-config.ts';
 import { canonicalKey, isBaseCopy, peftKeys, peftPrefix, type PeftForm } from './peft-keys.ts';
-import { savedModuleShape } from './saved-modules.ts';
+import { isSavedByPeft, moduleOf, savedModuleShape } from './saved-modules.ts';
 
 export const peftConfigFile = 'adapter_config.json';
 export const peftWeightsFile = 'adapter_model.safetensors';
@@ -47,7 +46,11 @@ export async function readPeftFolder(folder: string, base: Base, adapters: reado
   }
   const modules = new Map<string, HostArray>();
   for (const [name, key] of found.modules) modules.set(name, await readF32(file, key));
-  return { adapter, config, states, modules, rowOrder: 'hf' };
+  // By their whole paths, for PEFT goes by ends of names: `norm` means a layer's norms, too.
+  const saved = Array.from(modules.keys(), (name) => moduleOf(name)!.path);
+  const wholePaths = [...new Set(saved)].filter((path) => isSavedByPeft(path, config.modulesToSave ?? []));
+  const resolved = config.modulesToSave === undefined ? config : { ...config, modulesToSave: wholePaths };
+  return { adapter, config: resolved, states, modules, rowOrder: 'hf' };
 }
 
 async function checkFolder(folder: string): Promise<void> {
@@ -142,7 +145,7 @@ function checkTargets(
     }
   }
   const unsaved = (config.modulesToSave ?? []).find(
-    (name) => !modules.some((module) => matchesModuleOrParent(module.slice(0, module.lastIndexOf('.')), [name])),
+    (name) => !modules.some((module) => isSavedByPeft(moduleOf(module)!.path, [name])),
   );
   if (unsaved !== undefined) {
     throw wrong(file, `${peftPrefix}${unsaved}.weight`, `is missing, though ${configPath} has it in modules_to_save`);

@@ -8,6 +8,7 @@ import { sitesOf, type Base } from './base.ts';
 import { inRowOrder, sitesWith, type HostAdapter } from './host-adapter.ts';
 import { peftPrefix, type PeftForm } from './peft-keys.ts';
 import { peftConfigFile, peftWeightsFile } from './read-peft.ts';
+import { savedPaths } from './saved-modules.ts';
 
 export interface WritePeftOptions {
   /** `base_model_name_or_path`, by which PEFT's AutoPeftModel finds the base. Default null. */
@@ -45,7 +46,11 @@ export async function writePeftFolder(
     auto_mapping: null,
     base_model_name_or_path: baseModel ?? null,
     revision: null,
-    ...form.toConfig({ ...config, targetModules: targetsFor(config, states, sites) }),
+    ...form.toConfig({
+      ...config,
+      targetModules: targetsFor(config, states, sites),
+      ...(modules.size === 0 ? {} : { modulesToSave: savedPaths(modules.keys(), config) }),
+    }),
   };
   try {
     await mkdir(folder, { recursive: true });

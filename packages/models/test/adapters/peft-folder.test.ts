@@ -50,7 +50,7 @@ describe('a PEFT folder', () => {
     ['one layer', asLora({ layersToTransform: [1] })],
     ['a regular expression', asLora({ targetModules: '.*\\.0\\..*(q|down)_proj', excludeModules: ['v_proj'] })],
     ['embedding and head', asLora({ targetModules: ['embed_tokens', 'lm_head', 'k_proj'] })],
-    ['modules to save', asLora({ targetModules: ['q_proj'], modulesToSave: ['lm_head', 'norm'] })],
+    ['modules to save', asLora({ targetModules: ['q_proj'], modulesToSave: ['lm_head', 'model.norm'] })],
     ['DoRA', asDora({ rank: 3, targetModules: ['q_proj', 'k_proj', 'up_proj'] })],
     ['DoRA on an embedding', asDora({ rank: 2, targetModules: ['embed_tokens', 'q_proj'] })],
   ])('of %s gives the same bits of logits when loaded, and the same configuration', async (name, configured) => {
