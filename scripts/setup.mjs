@@ -1,6 +1,6 @@
 // Makes a fresh checkout ready, then runs one of the repository's commands on the Node that the lockfile pins.
 //
-//   node scripts/setup.mjs --then demo|test|check|bench [arguments...]
+//   node scripts/setup.mjs --then demo|test|check|bench|tfjs-node [arguments...]
 //
 // Runs on Node 20 or newer with nothing installed, so it imports only what Node itself brings. What it has to say goes
 // to stderr: stdout belongs to the command.
@@ -16,10 +16,10 @@ const usage = `Usage: node scripts/setup.mjs --then <command> [arguments...]
 
 Commands (each sets up first what is missing; a second run does not repeat it):
 ${Object.entries(commands)
-  .map(([name, { summary }]) => `  ${name.padEnd(8)}${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(11)}${summary}`)
   .join('\n')}
 
-npm scripts of the same names exist: npm test, npm run demo, npm run check, npm run bench.
+npm scripts of the same names exist: npm test, npm run demo, npm run check, npm run bench, npm run tfjs-node.
 Arguments go behind two dashes: npm run demo -- --help
 npm prints two lines of its own on stdout; a program that reads it wants none: npm run --silent demo -- --json
 `;
