@@ -20,6 +20,7 @@ adapterConformance(runner, {
     'rank 8, alpha 16': { config: { alpha: 16 } },
     'rank 6, rsLoRA, dropout': { config: { rank: 6, alpha: 12, useRslora: true, dropout: 0.25 } },
     'rank 4, orthogonal': { config: { rank: 4, init: 'orthogonal' }, start: 'rounded' },
+    'rank 3, PiSSA': { config: { rank: 3, alpha: 5, init: 'pissa' }, start: 'rounded' },
   },
   backends,
   onReport,
@@ -30,6 +31,7 @@ adapterConformance(runner, {
   configs: {
     'rank 8, alpha 16': { config: { alpha: 16 } },
     'rank 6, rsLoRA, dropout': { config: { rank: 6, alpha: 12, useRslora: true, dropout: 0.25 } },
+    'rank 2, OLoRA': { config: { rank: 2, alpha: 5, init: 'olora' }, start: 'rounded' },
   },
   backends,
   onReport,
