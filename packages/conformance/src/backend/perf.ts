@@ -37,7 +37,7 @@ export async function timeKernels(
 
 /** A format's speed is told by its family's: the formats that weights come in. */
 function isTimed(format: string): boolean {
-  return ['q4_0', 'q4_1', 'q8_0', 'q4_k', 'q6_k', 'f16'].includes(format);
+  return ['q4_0', 'q4_1', 'q8_0', 'q4_k', 'q6_k', 'nf4', 'f16'].includes(format);
 }
 
 async function time(backend: Backend, row: PerfCase): Promise<Timing> {

@@ -3,12 +3,14 @@ import type { Case, GradientCase } from '../case.ts';
 import { uniform } from '../inputs.ts';
 
 const lengths = [0, 1, 7, 257, 4099];
+/** More than 65,535 vectors of four. */
+const many = 65_536 * 4 + 3;
 
 /** Where silu is linear, zero, curved; beyond +-88 exp leaves float32. */
 const far = Float32Array.of(-1e4, -200, -90, -88, -50, -1.278, -1e-6, 0, 1e-6, 1, 17, 50, 88, 90, 200, 1e4);
 
 function inputsFor(make: (name: string, x: Float32Array) => Case): Case[] {
-  return [...lengths.map((n) => make(`${n}`, uniform(`activation ${n}`, n, -8, 8))), make('far out', far)];
+  return [...[...lengths, many].map((n) => make(`${n}`, uniform(`activation ${n}`, n, -8, 8))), make('far out', far)];
 }
 
 /** An operand as long as x, of its own seed. */

@@ -91,6 +91,11 @@ function examples(): Example[] {
     ),
     example('odd and long', [2, 2, 17], [[131, 131]]),
     example('sharp', [2, 1, 16], [[19, 19]], 12),
+    example(
+      'more tokens than 65,535',
+      [1, 1, 2],
+      Array.from({ length: 3_856 }, () => [17, 17] as const),
+    ),
   ];
 }
 

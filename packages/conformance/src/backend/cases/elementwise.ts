@@ -133,6 +133,12 @@ const layouts: readonly [a: number[], b: number[]][] = [
   ],
 ];
 
+/** More than 65,535 workgroups of 64, broadcast: for one operation, as all go the same way. */
+const manyRows: readonly [a: number[], b: number[]] = [
+  [65_543, 64],
+  [1, 64],
+];
+
 const count = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
 function binaryCase(
@@ -169,7 +175,7 @@ function binaryCases(): Case[] {
     return [values, [values.length, 1], values, [1, values.length]];
   };
   return binaryOps.flatMap((op) => [
-    ...layouts.map(([aShape, bShape]) => {
+    ...[...layouts, ...(op === 'sub' ? [manyRows] : [])].map(([aShape, bShape]) => {
       const name = `[${aShape.join(', ')}] with [${bShape.join(', ')}]`;
       const comparison = op === 'equal' || op === 'less' || op === 'lessEqual';
       const make = comparison || op === 'div' ? steps : uniform;
@@ -284,7 +290,7 @@ function fillCase(value: number, length: number, dtype: 'f32' | 'i32', flags: Pa
 
 function fillCases(): Case[] {
   return [
-    ...[0, 1, 257, 4099].map((length) => fillCase(0, length, 'f32')),
+    ...[0, 1, 257, 4099, manyWorkgroups].map((length) => fillCase(0, length, 'f32')),
     fillCase(0.1, 61, 'f32'),
     fillCase(-1e30, 61, 'f32'),
     fillCase(-Infinity, 61, 'f32', { nonFinite: true }),
@@ -341,6 +347,11 @@ function accumulateCases(): Case[] {
   return [
     ...lengths.map((length) =>
       make(`${length}`, uniform(`target ${length}`, length), uniform(`source ${length}`, length)),
+    ),
+    make(
+      `${manyWorkgroups}`,
+      repeated(uniform('target many', 4099), manyWorkgroups),
+      repeated(uniform('source many', 4099), manyWorkgroups),
     ),
     make('not a number and infinities', special, special.toReversed(), { nonFinite: true }),
   ];

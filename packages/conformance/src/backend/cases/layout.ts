@@ -79,6 +79,11 @@ function permuteCases(): Case[] {
 
 /** [shape, start, size] */
 const windows: readonly [number[], number[], number[]][] = [
+  [
+    [65_543, 3],
+    [1, 1],
+    [65_541, 2],
+  ],
   [[7], [0], [7]],
   [[7], [3], [0]],
   [[257], [5], [129]],
@@ -149,6 +154,7 @@ function concatCases(): Case[] {
     [1, [3, 5], 67],
     [7, [1, 1], 11],
     [5, [2, 3, 1, 4], 13],
+    [65_543, [1, 2], 1],
   ];
   return table.flatMap(([outer, axes, inner]) => {
     const whole = [outer, axes.reduce((sum, axis) => sum + axis, 0), inner];

@@ -16,6 +16,12 @@ const sizes: readonly [m: number, rows: number, blocks: number][] = [
   [3, 0, 1],
 ];
 
+/** More rows of either operand than 65,535; for one format, as the others' blocks are laid out alike. */
+const manyRows: readonly [m: number, rows: number, blocks: number][] = [
+  [1, 65_543, 1],
+  [65_543, 1, 1],
+];
+
 /**
  * nf4 and fp4 in blocks that cross rows, of odd rows, with a short last one, of more than 256 scales, and of many in a row.
  * m, rows, columns, block size, double quantization.
@@ -45,7 +51,7 @@ export function quantizedCases(formats: readonly BlockFormat[]): Case[] {
     // Formats of single elements get rows of odd length.
     const step = blockSize === 1 ? 29 : blockSize;
     return [
-      ...sizes.flatMap(([m, rows, blocks]) =>
+      ...[...sizes, ...(format === 'q4_0' ? manyRows : [])].flatMap(([m, rows, blocks]) =>
         [false, true].map((transposed) => productCase({ format, m, rows, columns: blocks * step, transposed })),
       ),
       ...(
@@ -55,6 +61,7 @@ export function quantizedCases(formats: readonly BlockFormat[]): Case[] {
           [5, 1, 0],
         ] as const
       ).map(([rows, blocks, count]) => rowsCase(format, rows, blocks * step, count)),
+      ...(format === 'q4_0' ? [rowsCase(format, 3, step, 65_543)] : []),
       ...(isFourBitFormat(format) ? fourBitCases(format) : []),
     ];
   });

@@ -3,7 +3,7 @@ import * as bounds from '../bounds.ts';
 import type { Case } from '../case.ts';
 import { uniform } from '../inputs.ts';
 
-/** [outer, axis, inner]: whole arrays, rows, columns, middles, of nothing, of one, and more rows than 65,535. */
+/** [outer, axis, inner]: whole arrays, rows, columns, middles, of nothing, of one, and more than 65,535 of each. */
 const shapes: readonly [number, number, number][] = [
   [1, 0, 1],
   [3, 0, 5],
@@ -17,6 +17,8 @@ const shapes: readonly [number, number, number][] = [
   [3, 1, 31],
   [2, 1031, 3],
   [65_543, 3, 1],
+  [1, 3, 65_543],
+  [1, 65_543, 1],
 ];
 
 function reduceCase(

@@ -39,6 +39,7 @@ const sizes: readonly (readonly [number, number, number, number, number])[] = [
   [5, 2, 10, 6, 5],
   [67, 3, 64, 64, 129],
   [3, 5, 6, 0, 2],
+  [65_543, 1, 2, 2, 3],
 ];
 
 const pairings: readonly RopeSpec['pairing'][] = ['interleaved', 'half'];
