@@ -24,11 +24,29 @@ it('gemm --json prints one figure a line: the peak, then each product as a part 
   ]);
 });
 
+it('gemm --backend webgpu counts the dispatches of a product beside its speed', () => {
+  const { status, stdout } = bench('gemm', '--backend', 'webgpu', '--json', '--filter', 'token f32');
+  expect(status).toBe(0);
+  const figures = stdout
+    .trim()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line));
+  const common = { name: 'gemm', subject: expect.stringMatching(/^webgpu, ./) as string, ratio: null };
+  const name = 'token f32 1x1536x576';
+  expect(figures).toEqual([
+    { ...common, case: name, unit: 'GFLOP/s', value: expect.any(Number) as number },
+    { ...common, case: `${name}, dispatches`, unit: '', value: 1 },
+  ]);
+});
+
 it.each([
   ['no benchmark', []],
   ['an unknown one', ['nothing']],
   ['an unknown option', ['gemm', '--fast']],
   ['an unknown engine', ['gemm', '--engines', 'gpu']],
+  ['an unknown backend', ['gemm', '--backend', 'gpu']],
+  ['a backend that a benchmark does not run on', ['train', '--backend', 'tfjs']],
+  ['no number of tokens', ['train', '--backend', 'webgpu', '--tokens', '0']],
   ['no number of threads', ['gemm', '--threads', 'all']],
 ])('%s is a usage error with exit code 2', (_, args) => {
   const { status, stderr } = bench(...args);

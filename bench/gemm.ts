@@ -3,7 +3,7 @@
  * else. Peak and products are measured in turns within one run, since a shared machine's speed changes from minute to minute.
  */
 import { cpu, type CpuBackend, type CpuOptions } from '@lowrank/backend-cpu';
-import { BackendError, blockFormats, type InlineBlockFormat, type Storage } from '@lowrank/core';
+import { BackendError, blockFormats, type Backend, type InlineBlockFormat, type Storage } from '@lowrank/core';
 import { median, print, type Figure } from './report.ts';
 
 export interface GemmOptions {
@@ -24,7 +24,7 @@ export const engineNames = [
   'wasm-unshared',
 ] as const;
 
-interface Product {
+export interface Product {
   readonly name: string;
   readonly m: number;
   readonly n: number;
@@ -36,7 +36,7 @@ interface Product {
 }
 
 /** The sizes of SmolLM2-135M: 576 wide, 192 for keys and values, 1536 in the feed-forward part, 49152 tokens. */
-const cases: readonly Product[] = [
+export const cases: readonly Product[] = [
   { name: 'matrix', m: 512, n: 576, k: 1536 },
   { name: 'layer forward', m: 1024, n: 576, k: 576, transposeB: true },
   { name: 'layer forward', m: 1024, n: 192, k: 576, transposeB: true },
@@ -129,12 +129,12 @@ async function measure(backend: CpuBackend, chosen: readonly Product[]): Promise
   ];
 }
 
-function describe({ name, m, n, k }: Product): string {
+export function describe({ name, m, n, k }: Product): string {
   return `${name} ${m}x${n}x${k}`;
 }
 
 /** A call that enqueues the product and returns its number of floating-point operations. */
-function prepare(backend: CpuBackend, product: Product): () => number {
+export function prepare(backend: Backend, product: Product): () => number {
   const { m, n, k, format } = product;
   const a = backend.upload(values(m * k), 'f32');
   const transposeA = product.transposeA === true;
@@ -150,7 +150,7 @@ function prepare(backend: CpuBackend, product: Product): () => number {
     // Any bytes without the exponent of infinity and NaN are blocks.
     const bytes = new Uint8Array((rows * columns * bytesPerBlock) / blockSize);
     for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 37) & 0x3b;
-    const b = backend.uploadBlocks(bytes, format, [rows, columns]);
+    const b = backend.uploadBlocks!(bytes, format, [rows, columns]);
     multiply = () => backend.kernels.matmulQuantized!(a, b, { format, m, rows, columns, transposed: !transposeB });
   }
   return () => {
