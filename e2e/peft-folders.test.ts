@@ -103,7 +103,7 @@ describe.each(await readdir(join(fixtures, 'folders')))('%s', (name) => {
     const host = await adapterFromModel(model, injected);
     injected.eject();
     const file = join(scratch, `${name}.gguf`);
-    const outcome = await writeAdapter(file, model, host).catch((error: Error) => error);
+    const outcome = await writeAdapter(file, model, host).catch((error: unknown) => error as Error);
     const hasForm = !name.startsWith('dora') && name !== 'modules-to-save';
     const loaded = typeof outcome === 'number' ? await loadAdapter(file, model, plugins) : undefined;
     expect(typeof outcome).toBe(hasForm ? 'number' : 'object');

@@ -3,6 +3,7 @@ import {
   type Adapter,
   type AdapterConfig,
   type GgufPair,
+  type HostArray,
   type HostState,
   type Site,
 } from '@lowrank/core';
@@ -11,7 +12,8 @@ import { ggufName, modulePath } from '../architectures/names.ts';
 import type { CausalLmConfig } from '../causal-lm/config.ts';
 import { ModelsError } from '../models-error.ts';
 import { sitesOf, type Base } from './base.ts';
-import { inRowOrder, sitesWith, type HostAdapter } from './host-adapter.ts';
+import { sitesWith, type HostAdapter } from './host-adapter.ts';
+import { hasOwnOrder, reorderRows } from './row-order.ts';
 
 /**
  * Writes an adapter as a llama.cpp LoRA GGUF, atomically; resolves to its size in bytes. The file has one alpha: what
@@ -21,11 +23,16 @@ import { inRowOrder, sitesWith, type HostAdapter } from './host-adapter.ts';
  */
 export async function writeGgufAdapter(path: string, base: Base, source: HostAdapter): Promise<number> {
   const sites = sitesOf(base);
-  const { adapter, config, states } = inRowOrder(source, base.config, sites, 'gguf');
+  const { adapter, config, states, rowOrder } = source;
   const own = sitesWith(states, sites);
   checkGgufForm(base, adapter, own, [...source.modules.keys()]);
   const form = ggufForm(adapter);
-  const pairs = own.map((site) => ({ site, pair: form.toPair(states.get(site.path)!, config, site) }));
+  const turned = (b: HostArray, { path: at }: Site): HostArray =>
+    rowOrder !== 'gguf' && hasOwnOrder(base.config, at) ? reorderRows(b, base.config.headSize, 'gguf') : b;
+  const pairs = own.map((site) => {
+    const pair = form.toPair(states.get(site.path)!, config, site);
+    return { site, pair: { ...pair, b: turned(pair.b, site) } };
+  });
   const alpha = pairs[0]?.pair.alpha ?? 1;
   return writeLoraGguf(path, {
     architecture: base.config.architecture.name,

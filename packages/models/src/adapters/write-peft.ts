@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AdapterError, selectTargets, type AdapterConfig, type Site } from '@lowrank/core';
+import { AdapterError, selectTargets, type AdapterConfig, type HostState, type Site } from '@lowrank/core';
 import { writeSafetensors, type SafetensorsTensorInput } from '@lowrank/io-safetensors';
 import { messageOf } from '../message-of.ts';
 import { ModelsError } from '../models-error.ts';
@@ -28,11 +28,15 @@ export async function writePeftFolder(
 ): Promise<number> {
   const form = peftFormOf(source);
   const sites = sitesOf(base);
-  const { config, states, modules } = inRowOrder(source, base.config, sites, 'hf');
+  const { config } = source;
+  const written = Array.from(source.states, ([path, state]): [string, HostState] => {
+    const site = sites.find((candidate) => candidate.path === path)!;
+    return [path, { params: (form.toState?.(state, config, site) ?? state).params, buffers: {} }];
+  });
+  const { states, modules } = inRowOrder({ ...source, states: new Map(written) }, base.config, sites, 'hf');
   const tensors: SafetensorsTensorInput[] = [];
   for (const site of sitesWith(states, sites)) {
-    const own = states.get(site.path)!;
-    const { params } = form.toState?.(own, config, site) ?? own;
+    const { params } = states.get(site.path)!;
     for (const [param, suffix] of Object.entries(form.tensorNames(site))) {
       const array = params[param];
       if (array === undefined) {

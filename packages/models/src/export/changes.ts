@@ -1,4 +1,4 @@
-import type { InjectedAdapter } from '@lowrank/core';
+import { decodeArray, FrozenWeight, isFourBitFormat, type InjectedAdapter } from '@lowrank/core';
 import type { Base } from '../adapters/base.ts';
 import { CausalLm } from '../causal-lm/causal-lm.ts';
 
@@ -25,6 +25,7 @@ type Merged = () => Promise<ArrayLike<number>>;
 /**
  * The change that several adapters make together: W + sum w (W' - W), with W' what each makes of W alone. One adapter of
  * weight 1 gives its W' as it is.
+ * Weights that the model holds in 4 bits are what those decode to: the model as it is, not as its file has it.
  * @param model the one that they sit on.
  */
 export function changesOf(model: Base, adapters: readonly WeightedAdapter[]): Changes {
@@ -38,13 +39,15 @@ export function changesOf(model: Base, adapters: readonly WeightedAdapter[]): Ch
     }
     for (const { path, name, tensor } of adapter.copies) add(`${path}.${name}`, () => tensor.data(), weight);
   }
+  const held = model instanceof CausalLm ? fourBitWeights(model) : new Map<string, FrozenWeight>();
   return {
-    names: new Set(parts.keys()),
+    names: new Set([...parts.keys(), ...held.keys()]),
     unties: model.tied && model instanceof CausalLm && untied(model, adapters),
     async values(name, original) {
-      const own = parts.get(name)!;
+      const own = parts.get(name) ?? [];
       if (own.length === 1 && own[0]!.weight === 1) return Float32Array.from(await own[0]!.merged());
-      const before = await original();
+      const quantized = held.get(name);
+      const before = quantized === undefined ? await original() : decodeArray(await quantized.host());
       const sum = Float64Array.from(before);
       for (const { merged, weight } of own) {
         const after = await merged();
@@ -64,4 +67,15 @@ function untied(model: CausalLm, adapters: readonly WeightedAdapter[]): boolean 
     .filter(([path]) => ends.has(path))
     .map(([, module]) => module.weightNamed('weight'));
   return embedding !== head;
+}
+
+/** Weights that were quantized when the model was loaded, by name. */
+function fourBitWeights(model: CausalLm): Map<string, FrozenWeight> {
+  const held = new Map<string, FrozenWeight>();
+  for (const [path, module] of model.modules()) {
+    for (const [name, weight] of module.weights()) {
+      if (weight instanceof FrozenWeight && isFourBitFormat(weight.format)) held.set(`${path}.${name}`, weight);
+    }
+  }
+  return held;
 }

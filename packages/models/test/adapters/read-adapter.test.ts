@@ -77,6 +77,43 @@ describe('a file for one kind of base goes on the other', () => {
   );
 });
 
+describe.each(['pissa', 'olora'] as const)('%s', (init) => {
+  it.each([false, true])(
+    '(rsLoRA: %s) is written as the difference that stands on the original base',
+    async (useRslora) => {
+      const { model } = opened;
+      const options = { rank: 3, alpha: 5, init, useRslora, targetModules: ['q_proj', 'up_proj'] };
+      const injected = await inject(model, lora(options), { seed: 4 });
+      const states = await injected.hostStates();
+      const random = new RandomStream(6, 'moved');
+      for (const [path, { params, buffers }] of states) {
+        const moved = (array: HostArray): HostArray => {
+          const noise = random.normal(array.data.length, 0.05);
+          return { ...array, data: Float32Array.from(array.data, (value, i) => value + noise[i]!) };
+        };
+        states.set(path, { params: { A: moved(params['A']!), B: moved(params['B']!) }, buffers });
+      }
+      injected.load(states);
+      const live = await logitsOf(model, tokens);
+      const host = await adapterFromModel(model, injected);
+      injected.eject();
+      const largest = Math.max(...live.flatMap((row) => Array.from(row, Math.abs)));
+      for (const name of [`${init}.gguf`, init]) {
+        await writeAdapter(folder.file(name), model, host);
+        const loaded = await loadAdapter(folder.file(name), model, plugins);
+        expect(loaded.slots.map(({ state }) => state.params['A']!.shape[0])).toEqual([6, 6, 6, 6]);
+        const found = await logitsOf(model, tokens);
+        loaded.eject();
+        const worst = Math.max(
+          ...found.flatMap((row, i) => Array.from(row, (value, j) => Math.abs(value - live[i]![j]!))),
+        );
+        // The residual and the sum over twice the rank round in float32, through two layers.
+        expect(worst, name).toBeLessThan(500 * 2 ** -24 * largest);
+      }
+    },
+  );
+});
+
 it('which kind of adapter lies somewhere is seen by what is there', async () => {
   const { model, file } = opened;
   const injected = await inject(model, lora({ rank: 2 }));

@@ -170,6 +170,19 @@ describe('with an adapter merged in', () => {
   });
 });
 
+it('of a model in 4 bits is what that answers, also where there is no adapter', async () => {
+  await using folder = await testFolder();
+  const file = await models.tied();
+  await using opened = await open(file, 'cpu');
+  const model = await loadCausalLm(file, opened.backend, { quantize: { format: 'nf4', blockSize: 32 } });
+  const adapter = await inject(model, lora({ rank: 2, targetModules: ['q_proj'] }));
+  await stir(adapter, 0.05);
+  const live = await logitsOf(model, ids);
+  await writeMergedGguf(folder.file('out.gguf'), file, model, { type: 'f32', adapters: [{ adapter }] });
+  expect(worst(await logitsAt(folder.file('out.gguf'), ids), live)).toBeLessThan(rounding * most(live));
+  model.dispose();
+});
+
 describe('a folder', () => {
   it('is not written in blocks, nor over its base', async () => {
     await using folder = await testFolder();
