@@ -6,12 +6,12 @@ import { layRows, rowFunctions, rowWorkgroup, vectorOf } from '../wgsl/rows.ts';
 
 /**
  * Logits are the largest arrays of a step, so that they are read once: each lane keeps a running maximum and its sum, as in
- * Milakov & Gimelshein 2018, arXiv 1805.02867.
+ * Milakov & Gimelshein 2018, arXiv 1805.02867. The loss of a target beyond the last column is NaN.
  */
 const forward = (type: Vector): Program => ({
   name: 'crossEntropy',
-  operands: { logits: `read ${type}`, targets: 'read i32', losses: 'write f32', logSumExp: 'write f32' },
-  parameters: { rows: 'u32', width: 'u32' },
+  operands: { logits: `read ${type}`, targets: 'read i32', losses: 'write u32', logSumExp: 'write f32' },
+  parameters: { rows: 'u32', width: 'u32', columns: 'u32' },
   workgroup: rowWorkgroup,
   declarations: `${rowFunctions(type)}${expOf(type)}
 fn rescale(by: f32) -> f32 {
@@ -38,9 +38,11 @@ fn rescale(by: f32) -> f32 {
   if (valid && laneOf(local) == 0u) {
     let kept = shift + log(whole);
     let wanted = load_targets(row);
-    var loss = 0.0;
-    if (wanted >= 0) {
-      loss = kept - ${type === 'f32' ? 'load_logits(start + u32(wanted))' : 'load_logits(start + u32(wanted) / 4u)[u32(wanted) % 4u]'};
+    var loss = 0u;
+    if (wanted >= i32(p.columns)) {
+      loss = 0x7fc00000u;
+    } else if (wanted >= 0) {
+      loss = bitcast<u32>(kept - ${type === 'f32' ? 'load_logits(start + u32(wanted))' : 'load_logits(start + u32(wanted) / 4u)[u32(wanted) % 4u]'});
     }
     store_losses(row, loss);
     store_logSumExp(row, kept);
@@ -86,7 +88,7 @@ export const crossEntropy =
     const logSumExp = device.output(rows);
     const { width, ...layout } = layRows(rows, columns);
     const operands = { logits, targets, losses, logSumExp };
-    device.run(forwards[vectorOf(columns)], { ...layout, operands, parameters: { rows, width } });
+    device.run(forwards[vectorOf(columns)], { ...layout, operands, parameters: { rows, width, columns } });
     return { losses, logSumExp };
   };
 

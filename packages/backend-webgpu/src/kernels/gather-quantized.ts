@@ -7,13 +7,13 @@ import { blockOperands, blockParameters } from './quantized-operand.ts';
 
 const workgroup = 256;
 
-/** Four elements of a row an invocation; `whole`: rows are made of fours. */
+/** Four elements of a row an invocation; `whole`: rows are made of fours. A row that the table does not have is NaN, as `gather`'s. */
 const programOf = memoized((format: BlockFormat, whole: boolean): Program => {
   const decoder = decoderOf(format);
   return {
     name: 'gatherQuantized',
-    operands: { ...decoder.operands, indices: 'read i32', y: whole ? 'write vec4f' : 'write f32' },
-    parameters: { ...decoder.parameters, length: 'u32', width: 'u32', columns: 'u32' },
+    operands: { ...decoder.operands, indices: 'read u32', y: whole ? 'write vec4u' : 'write u32' },
+    parameters: { ...decoder.parameters, length: 'u32', width: 'u32', rows: 'u32', columns: 'u32' },
     workgroup,
     declarations: decoder.declarations,
     body: /* wgsl */ `${decoder.prepare}
@@ -21,7 +21,9 @@ const programOf = memoized((format: BlockFormat, whole: boolean): Program => {
   if (i >= p.length) { return; }
   let row = i / p.width;
   let column = 4u * (i - row * p.width);
-  let values = decode4(u32(load_indices(row)) * p.columns + column);
+  let index = load_indices(row);
+  var values = vec4u(0x7fc00000u);
+  if (index < p.rows) { values = bitcast<vec4u>(decode4(index * p.columns + column)); }
   ${
     whole
       ? 'store_y(i, values);'
@@ -40,7 +42,7 @@ export const gatherQuantized =
     const length = count * width;
     device.run(programOf(format, columns % 4 === 0), {
       operands: { ...blockOperands(device, format, table), indices, y },
-      parameters: { ...blockParameters(format, rows, columns), length, width, columns },
+      parameters: { ...blockParameters(format, rows, columns), length, width, rows, columns },
       workgroups: Math.ceil(length / workgroup),
     });
     return y;
