@@ -20,8 +20,9 @@ const dot = (a: Float64Array, b: Float64Array, length: number, i: number, j: num
 function offOrthonormal(rows: Float64Array, count: number, length: number): number {
   let worst = 0;
   for (let i = 0; i < count; i++) {
-    for (let j = 0; j < count; j++)
+    for (let j = 0; j < count; j++) {
       worst = Math.max(worst, Math.abs(dot(rows, rows, length, i, j) - (i === j ? 1 : 0)));
+    }
   }
   return worst;
 }
