@@ -6,12 +6,11 @@
  * Only for x64 Linux: macOS and Windows bring a driver of their own (Metal, Direct3D).
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { constants, homedir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { brotliDecompressSync } from 'node:zlib';
-import { root } from './stage.mjs';
+import { constants } from 'node:os';
+import { basename, join } from 'node:path';
+import { chromiumPackageFits, chromiumVersion, entries, unpacked, unpackOnce } from './chromium-package.mjs';
 
 const files = ['libvk_swiftshader.so', 'libvulkan.so.1', 'vk_swiftshader_icd.json'];
 
@@ -21,28 +20,14 @@ const files = ['libvk_swiftshader.so', 'libvulkan.so.1', 'vk_swiftshader_icd.jso
  * @returns {string | undefined}
  */
 export function unpackSoftwareVulkan() {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
-  const manifest = join(root, 'node_modules', '@sparticuz', 'chromium', 'package.json');
-  if (!existsSync(manifest)) return undefined;
-  const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
-  const folder = join(cacheFolder(), `swiftshader-${version}`);
-  if (existsSync(folder)) return folder;
-  // Whole or not at all: into a folder beside it, which then takes the name. Of two that do so at once either may win.
-  const partial = `${folder}.${process.pid}`;
-  mkdirSync(partial, { recursive: true });
-  try {
-    const archive = brotliDecompressSync(readFileSync(join(dirname(manifest), 'bin', 'swiftshader.tar.br')));
-    for (const [name, content] of entries(archive)) {
-      if (files.includes(basename(name))) writeFileSync(join(partial, basename(name)), content);
+  if (!chromiumPackageFits()) return undefined;
+  return unpackOnce('swiftshader', (folder) => {
+    for (const [name, content] of entries(unpacked('swiftshader.tar.br'))) {
+      if (files.includes(basename(name))) writeFileSync(join(folder, basename(name)), content);
     }
-    const missing = files.filter((name) => !existsSync(join(partial, name)));
-    if (missing.length > 0) throw new Error(`@sparticuz/chromium ${version} has no ${missing.join(', ')}`);
-    renameSync(partial, folder);
-  } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error;
-  }
-  return folder;
+    const missing = files.filter((name) => !existsSync(join(folder, name)));
+    if (missing.length > 0) throw new Error(`@sparticuz/chromium ${chromiumVersion()} has no ${missing.join(', ')}`);
+  });
 }
 
 /**
@@ -94,25 +79,4 @@ function hasGpu() {
 
 function renderNodes() {
   return existsSync('/dev/dri') ? readdirSync('/dev/dri').filter((name) => name.startsWith('renderD')) : [];
-}
-
-/** The project's cache folder, where downloaded models lie as well. */
-function cacheFolder() {
-  return process.env['LOWRANK_CACHE'] || join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lowrank');
-}
-
-/**
- * The files of a tar archive: 512-byte headers with the name at 0 and the size in octal digits at 124, each followed by
- * its content, padded to 512.
- *
- * @param {Buffer} archive
- * @returns {Generator<[name: string, content: Buffer]>}
- */
-function* entries(archive) {
-  for (let at = 0; at + 512 <= archive.length && archive[at] !== 0;) {
-    const name = archive.toString('latin1', at, archive.indexOf(0, at));
-    const size = Number.parseInt(archive.toString('latin1', at + 124, at + 136), 8);
-    yield [name.slice(0, 100), archive.subarray(at + 512, at + 512 + size)];
-    at += 512 + Math.ceil(size / 512) * 512;
-  }
 }
