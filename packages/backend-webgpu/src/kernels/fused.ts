@@ -1,3 +1,5 @@
+import type { FusedKernels } from '@lowrank/core';
+import type { Device } from '../device.ts';
 import { adamw } from './adamw.ts';
 import { attention, attentionBackward } from './attention.ts';
 import { crossEntropy, crossEntropyBackward } from './cross-entropy.ts';
@@ -10,8 +12,8 @@ import { silu, siluBackward } from './silu.ts';
 import { softmax, softmaxBackward } from './softmax.ts';
 import { swiglu, swigluBackward } from './swiglu.ts';
 
-/** All of `FusedKernels`. */
-export const fused = {
+/** The optional kernels. */
+export const fused: { readonly [Name in keyof FusedKernels]?: (device: Device) => FusedKernels[Name] } = {
   adamw,
   attention,
   attentionBackward,

@@ -7,8 +7,8 @@ const parameters = { m: 'u32', n: 'u32', k: 'u32', results: 'u32', strideA: 'u32
  * Short sums and small matrices, which do not repay workgroup memory: an invocation for `rows` x 4 results, straight from where the
  * operands lie. `vectorB`: b lies along n in whole vectors.
  */
-export const directProgram = memoized(
-  (rows: 1 | 4, transposeA: boolean, transposeB: boolean, vectorB: boolean): Program => {
+export const directProgram: (rows: 1 | 4, transposeA: boolean, transposeB: boolean, vectorB: boolean) => Program =
+  memoized((rows, transposeA, transposeB, vectorB) => {
     const each = Array.from({ length: rows }, (_, row) => row);
     const element: ElementType = vectorB ? 'vec4f' : 'f32';
     return {
@@ -46,8 +46,7 @@ fn storeRow(matrix: u32, row: u32, column: u32, value: vec4f) {
   }
   ${each.map((at) => `storeRow(matrix, row + ${at}u, column, c${at});`).join('\n  ')}`,
     };
-  },
-);
+  });
 
 /** Columns beyond the last repeat it; their results are not stored. */
 function fourElements(transposeB: boolean): string {
@@ -62,7 +61,7 @@ function fourElements(transposeB: boolean): string {
  * Few rows of a with b transposed, as when a token is generated: 32 lanes share a result, and read b along the axis that lies in
  * memory. Their sums are added in the order of a tree.
  */
-export const dotProgram = memoized((vector: boolean, transposeA: boolean): Program => {
+export const dotProgram: (vector: boolean, transposeA: boolean) => Program = memoized((vector, transposeA) => {
   const element: ElementType = vector ? 'vec4f' : 'f32';
   const step = vector ? 4 : 1;
   // A transposed row of a is no vector in memory, and short.

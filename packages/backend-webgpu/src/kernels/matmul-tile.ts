@@ -33,8 +33,18 @@ export function tileFor(m: number, n: number): Tile {
   return m > 32 && n > 32 ? tiles.large : tiles.middle;
 }
 
-export const tileProgram = memoized(
-  (name: TileName, transposeA: boolean, transposeB: boolean, vectorA: boolean, vectorB: boolean, vectorC: boolean) => {
+type Variant = [
+  name: TileName,
+  transposeA: boolean,
+  transposeB: boolean,
+  vectorA: boolean,
+  vectorB: boolean,
+  vectorC: boolean,
+];
+
+/** `vectorA`, `vectorB`, `vectorC`: the operand consists of whole vectors along the axis that lies in memory. */
+export const tileProgram: (...variant: Variant) => Program = memoized(
+  (...[name, transposeA, transposeB, vectorA, vectorB, vectorC]: Variant) => {
     const tile = tiles[name];
     const groupsM = Math.ceil(tile.m / 4);
     const groupsN = tile.n / 4;

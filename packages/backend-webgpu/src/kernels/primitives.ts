@@ -1,3 +1,5 @@
+import type { Primitives } from '@lowrank/core';
+import type { Device } from '../device.ts';
 import { accumulate } from './accumulate.ts';
 import { binary } from './binary.ts';
 import { cast } from './cast.ts';
@@ -12,7 +14,7 @@ import { unary } from './unary.ts';
 import { where } from './where.ts';
 
 /** What the interface demands of every backend. */
-export const primitives = {
+export const primitives: { readonly [Name in keyof Primitives]: (device: Device) => Primitives[Name] } = {
   accumulate,
   binary,
   cast,
