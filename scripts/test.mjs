@@ -4,6 +4,7 @@ import { parseCLI, startVitest } from 'vitest/node';
 import { SetupError } from './setup/stage.mjs';
 import { countTests } from './test/count-tests.mjs';
 import { installForTests, nameTfjsNode } from './test/install-tfjs-node.mjs';
+import { checkPage, forgetReports } from './support/index.mjs';
 
 /** @param {import('./test/count-tests.mjs').Counts} counts */
 function end({ passed, failed, skipped }) {
@@ -14,6 +15,17 @@ function end({ passed, failed, skipped }) {
   );
 }
 
+/**
+ * How many cases of the conformance suite each backend ran, and whether docs/support.md says what they gave: one test more.
+ *
+ * @param {import('./test/count-tests.mjs').Counts} counts
+ */
+function checkSupportPage(counts) {
+  const { stale, lines } = checkPage();
+  process.stdout.write(`${lines.join('\n')}\n`);
+  counts[stale === 0 ? 'passed' : 'failed'] += 1;
+}
+
 const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)]);
 try {
   if (filter.length === 0) {
@@ -22,9 +34,12 @@ try {
   }
   nameTfjsNode();
   if (filter.length === 0) await installForTests();
+  const whole = filter.length === 0 && options.testNamePattern === undefined;
+  if (whole) forgetReports();
   const vitest = await startVitest('test', filter, { ...options, watch: false });
   const counts = countTests(vitest.state);
   await vitest.close();
+  if (whole) checkSupportPage(counts);
   if (counts.passed + counts.failed === 0) process.stderr.write('No test ran.\n');
   end(counts);
 } catch (error) {

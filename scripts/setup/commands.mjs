@@ -26,6 +26,11 @@ export const commands = {
     run: ['scripts/check.mjs'],
     usageFile: 'scripts/check.usage.txt',
   },
+  support: {
+    summary: 'measures every backend and makes docs/support.md of it',
+    run: [source, 'scripts/support.mjs'],
+    usageFile: 'scripts/support.usage.txt',
+  },
   bench: {
     summary: "benchmarks: matrix products, against the machine's measured peak",
     run: [source, 'bench/main.ts'],

@@ -81,6 +81,7 @@ export function backendConformance(
       const { backend } = await shared.get();
       report.backend = backend.name;
       report.supports = backend.supports;
+      report.device = deviceOf(backend);
       await backend.sync();
       const { liveBytes, liveStorages } = backend.memory();
       const clean = liveBytes === 0 && liveStorages === 0;
@@ -163,6 +164,12 @@ async function runRule(rule: Rule, factory: () => Promise<Backend>, note: (resul
   } finally {
     if (rule.disposes !== true) await backend.dispose();
   }
+}
+
+/** Its name for what it runs on: no part of the interface, but what errors may depend on. */
+function deviceOf(backend: Backend): string | undefined {
+  const { device } = backend as { readonly device?: unknown };
+  return typeof device === 'string' ? device : undefined;
 }
 
 /** Made on first use, once. */

@@ -6,7 +6,7 @@ import type { KernelReport, Mode, Report } from './report.ts';
 export interface KeptReport {
   /** `'cpu:native'`: which backend, and how it was made. */
   readonly name: string;
-  /** What the numbers depend on beside the code, where they do: `'SwiftShader Device (LLVM 10.0.0)'`. */
+  /** What it ran on, where the backend tells. */
   readonly device?: string;
   readonly supports: Supports;
   /** Per mode, by kernel or operation. */
@@ -16,11 +16,11 @@ export interface KeptReport {
 }
 
 /** Of a report whose tests have run. */
-export function keptReport(name: string, report: Report, device?: string): KeptReport {
+export function keptReport(name: string, report: Report): KeptReport {
   const kernels = Object.fromEntries(
     allModes.map((mode) => [mode, Object.fromEntries(report.kernels[mode])]),
   ) as KeptReport['kernels'];
-  const { supports, rules } = report;
+  const { device, supports, rules } = report;
   return {
     name,
     ...(device === undefined ? {} : { device }),

@@ -35,6 +35,8 @@ export interface Report {
   backend: string;
   /** The manifest; there when the last test is done. */
   supports: Supports | undefined;
+  /** What it runs on, where the backend tells: `device`, a text beside the members of the interface. */
+  device: string | undefined;
   /** Per mode, by kernel or operation. */
   readonly kernels: Record<Mode, Map<string, KernelReport>>;
   readonly rules: { passed: number; failed: number; skipped: number };
@@ -46,6 +48,7 @@ export function emptyReport(): Report {
   return {
     backend: '',
     supports: undefined,
+    device: undefined,
     kernels: { test: new Map(), grad: new Map(), ops: new Map(), composed: new Map() },
     rules: { passed: 0, failed: 0, skipped: 0 },
     reasons: new Map(),

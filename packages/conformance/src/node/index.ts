@@ -1,3 +1,2 @@
 export { keepReport, reportFolder, writeReport } from './keep-report.ts';
-export type { KeepOptions } from './keep-report.ts';
 export { run } from './run.ts';

@@ -17,17 +17,14 @@ export function writeReport(report: KeptReport, folder: string = reportFolder): 
   renameSync(part, path);
 }
 
-export interface KeepOptions {
-  /** Default: `reportFolder`. */
-  readonly folder?: string;
-  /** What the numbers depend on beside the code; asked when the tests are done. */
-  readonly device?: () => string | undefined;
-}
-
-/** An `onReport` that prints the summary and writes the report, for a table of several backends to be made of. */
-export function keepReport(name: string, { folder, device }: KeepOptions = {}): (report: Report) => void {
+/**
+ * An `onReport` that prints the summary and writes the report, for a table of several backends to be made of.
+ *
+ * @param folder Default: `reportFolder`.
+ */
+export function keepReport(name: string, folder?: string): (report: Report) => void {
   return (report) => {
     process.stdout.write(`${summary({ ...report, backend: name })}\n`);
-    writeReport(keptReport(name, report, device?.()), folder);
+    writeReport(keptReport(name, report), folder);
   };
 }
