@@ -9,7 +9,16 @@
 import type { AttentionSpec, FusedKernels } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { Program } from '../device/program.ts';
-import { attentionTiles, mixRows, multiplyRows, sliceOf, slicesOf, storeSlice } from '../wgsl/attention-tiles.ts';
+import {
+  attentionTiles,
+  mixRows,
+  multiplyRows,
+  rows,
+  sliceOf,
+  slicesOf,
+  storeSlice,
+  tileWorkgroup,
+} from '../wgsl/attention-tiles.ts';
 import { expOf, type Vector } from '../wgsl/functions.ts';
 import { layRows, rowFunctions, rowWorkgroup, vectorOf } from '../wgsl/rows.ts';
 import { tilesOf } from './attention-tiles.ts';
@@ -21,27 +30,37 @@ function parametersOf({ heads, kvHeads, headSize, scale }: AttentionSpec): Recor
   return { heads, kvHeads, perKey: heads / kvHeads, headSize, scale };
 }
 
-/** A tile of queries: the invocation's row, and how many keys it sees (0: it is beyond the last). */
+/** A tile of queries: the invocation's rows, and how many keys each sees (0: it is beyond the last). */
 const queryTile = /* wgsl */ `
+  let tx = local % 8u;
+  let ty = local / 8u;
   let kvHead = group % p.kvHeads;
   let sequence = load_tiles(2u * (group / p.kvHeads));
   let firstRow = load_tiles(2u * (group / p.kvHeads) + 1u).x;
-  let rows = sequence.y * p.perKey;
-  let row = firstRow + local / 8u;
-  let valid = row < rows;
-  let query = row / p.perKey;
-  let index = (sequence.x + query) * p.heads + kvHead * p.perKey + row % p.perKey;
-  let start = index * p.headSize;
+  let rowCount = sequence.y * p.perKey;
   // Keys before the first query.
   let behind = sequence.w - sequence.y;
-  let visible = select(0u, behind + query + 1u, valid);
-  let end = behind + (min(firstRow + 32u, rows) - 1u) / p.perKey + 1u;`;
+  let end = behind + (min(firstRow + 32u, rowCount) - 1u) / p.perKey + 1u;
+${rows(
+  (r) => `  let row${r} = firstRow + ty + ${8 * r}u;
+  let valid${r} = row${r} < rowCount;
+  let index${r} = (sequence.x + row${r} / p.perKey) * p.heads + kvHead * p.perKey + row${r} % p.perKey;
+  let start${r} = index${r} * p.headSize;
+  let visible${r} = select(0u, behind + row${r} / p.perKey + 1u, valid${r});`,
+)}`;
 
-/** A tile of keys: where the invocation's row of it begins, and which of its columns its query sees. */
+/** A tile of keys: where the invocation's rows of it begin, and which of its columns each of its queries sees. */
 const keysOfTile = /* wgsl */ `
-    let keyValid = key + local / 8u < sequence.w;
-    let keyFrom = ((sequence.z + key + local / 8u) * p.kvHeads + kvHead) * p.headSize;
-    let seen = key + 4u * (local % 8u) + vec4u(0u, 1u, 2u, 3u) < vec4u(visible);`;
+    let columns = key + 4u * tx + vec4u(0u, 1u, 2u, 3u);
+${rows(
+  (r) => `    let keyValid${r} = key + ty + ${8 * r}u < sequence.w;
+    let keyStart${r} = ((sequence.z + key + ty + ${8 * r}u) * p.kvHeads + kvHead) * p.headSize;
+    let seen${r} = columns < vec4u(visible${r});`,
+)}`;
+
+/** A vector of an invocation's row r of its own tile, or of the tile that goes by. */
+const ofQuery = (operand: string) => (r: number) => `slice_${operand}(valid${r}, start${r}, slice, tx)`;
+const ofKey = (operand: string) => (r: number) => `slice_${operand}(keyValid${r}, keyStart${r}, slice, tx)`;
 
 const forward = memoized((type: Vector, slices: number): Program => ({
   name: 'attention',
@@ -54,7 +73,7 @@ const forward = memoized((type: Vector, slices: number): Program => ({
     logSumExp: 'write f32',
   },
   parameters,
-  workgroup: 256,
+  workgroup: tileWorkgroup,
   declarations: [
     attentionTiles,
     ...['q', 'k', 'v'].map((operand) => sliceOf(operand, type)),
@@ -64,38 +83,37 @@ const forward = memoized((type: Vector, slices: number): Program => ({
     'var<workgroup> maxima: array<f32, 256>;\nvar<workgroup> sums: array<f32, 256>;',
   ].join('\n'),
   body: /* wgsl */ `${queryTile}
-  let lane0 = local / 8u * 8u;
-  var most = -3.4e38;
-  var sum = 0.0;
-  var sumY: array<vec4f, ${slices}>;
-  for (var key = 0u; key < end; key += 32u) {${keysOfTile}
-    var scores = vec4f();${multiplyRows('scores', slices, 'slice_q(valid, start, slice, local)', 'slice_k(keyValid, keyFrom, slice, local)')}
-    scores = select(vec4f(-3.4e38), scores * p.scale, seen);
-    maxima[local] = max(max(scores.x, scores.y), max(scores.z, scores.w));
+  var sumY: array<vec4f, ${4 * slices}>;
+${rows((r) => `  var most${r} = -3.4e38;\n  var sum${r} = 0.0;`)}
+  for (var key = 0u; key < end; key += 32u) {${keysOfTile}${multiplyRows('scores', slices, ofQuery('q'), ofKey('k'))}
+${rows(
+  (r) => `    scores${r} = select(vec4f(-3.4e38), scores${r} * p.scale, seen${r});
+    maxima[(ty + ${8 * r}u) * 8u + tx] = greatest(scores${r});`,
+)}
     workgroupBarrier();
-    var next = most;
-    for (var i = 0u; i < 8u; i++) {
-      next = max(next, maxima[lane0 + i]);
-    }
-    let fade = expOf(most - next);
-    most = next;
-    let weight = select(vec4f(), expOf4(scores - next), seen);
-    weights[local] = weight;
-    sums[local] = (weight.x + weight.y) + (weight.z + weight.w);
+${rows(
+  (r) => `    var next${r} = most${r};
+    for (var i = 0u; i < 8u; i++) { next${r} = max(next${r}, maxima[(ty + ${8 * r}u) * 8u + i]); }
+    let fade${r} = expOf(most${r} - next${r});
+    most${r} = next${r};
+    let weight${r} = select(vec4f(), expOf4(scores${r} - next${r}), seen${r});
+    weights[(ty + ${8 * r}u) * 8u + tx] = weight${r};
+    sums[(ty + ${8 * r}u) * 8u + tx] = total(weight${r});`,
+)}
     workgroupBarrier();
-    sum *= fade;
-    for (var i = 0u; i < 8u; i++) {
-      sum += sums[lane0 + i];
-    }${mixRows(slices, 'slice_v(keyValid, keyFrom, slice, local)', 'sumY[slice] = sumY[slice] * fade + mixture(local);')}
+${rows(
+  (r) => `    sum${r} *= fade${r};
+    for (var i = 0u; i < 8u; i++) { sum${r} += sums[(ty + ${8 * r}u) * 8u + i]; }`,
+)}${mixRows('sumY', slices, ofKey('v'), (r) => `sumY[4u * slice + ${r}u] * fade${r}`)}
   }
-  if (valid) {
+${rows(
+  (r) => `  if (valid${r}) {
     for (var slice = 0u; slice < ${slices}u; slice++) {
-      storeSlice_y(start, slice, local, sumY[slice] / sum);
+      storeSlice_y(start${r}, slice, tx, sumY[4u * slice + ${r}u] / sum${r});
     }
-    if (local % 8u == 0u) {
-      store_logSumExp(index, most + log(sum));
-    }
+    if (tx == 0u) { store_logSumExp(index${r}, most${r} + log(sum${r})); }
   }`,
+)}`,
 }));
 
 /** (logSumExp, D) of every query and head. */
@@ -132,7 +150,7 @@ const towardQueries = memoized((type: Vector, slices: number): Program => ({
   name: 'attentionBackward',
   operands: { ...inputs(type), dq: `write ${type}` },
   parameters,
-  workgroup: 256,
+  workgroup: tileWorkgroup,
   declarations: [
     attentionTiles,
     ...['q', 'k', 'v', 'dy'].map((operand) => sliceOf(operand, type)),
@@ -140,26 +158,26 @@ const towardQueries = memoized((type: Vector, slices: number): Program => ({
     expOf('vec4f'),
   ].join('\n'),
   body: /* wgsl */ `${queryTile}
-  let kept = load_kept(select(0u, index, valid));
-  var sumQ: array<vec4f, ${slices}>;
-  for (var key = 0u; key < end; key += 32u) {${keysOfTile}
-    var scores = vec4f();${multiplyRows('scores', slices, 'slice_q(valid, start, slice, local)', 'slice_k(keyValid, keyFrom, slice, local)')}
-    var slopes = vec4f();${multiplyRows('slopes', slices, 'slice_dy(valid, start, slice, local)', 'slice_v(keyValid, keyFrom, slice, local)')}
-    let probability = select(vec4f(), expOf(scores * p.scale - kept.x), seen);
-    weights[local] = probability * (slopes - kept.y) * p.scale;${mixRows(slices, 'slice_k(keyValid, keyFrom, slice, local)', 'sumQ[slice] += mixture(local);')}
+  var sumQ: array<vec4f, ${4 * slices}>;
+${rows((r) => `  let kept${r} = load_kept(select(0u, index${r}, valid${r}));`)}
+  for (var key = 0u; key < end; key += 32u) {${keysOfTile}${multiplyRows('scores', slices, ofQuery('q'), ofKey('k'))}${multiplyRows('slopes', slices, ofQuery('dy'), ofKey('v'))}
+${rows(
+  (r) => `    let probability${r} = select(vec4f(), expOf(scores${r} * p.scale - kept${r}.x), seen${r});
+    weights[(ty + ${8 * r}u) * 8u + tx] = probability${r} * (slopes${r} - kept${r}.y) * p.scale;`,
+)}${mixRows('sumQ', slices, ofKey('k'), (r) => `sumQ[4u * slice + ${r}u]`)}
   }
-  if (valid) {
-    for (var slice = 0u; slice < ${slices}u; slice++) {
-      storeSlice_dq(start, slice, local, sumQ[slice]);
-    }
+${rows(
+  (r) => `  if (valid${r}) {
+    for (var slice = 0u; slice < ${slices}u; slice++) { storeSlice_dq(start${r}, slice, tx, sumQ[4u * slice + ${r}u]); }
   }`,
+)}`,
 }));
 
 const towardKeys = memoized((type: Vector, slices: number): Program => ({
   name: 'attentionBackward',
   operands: { ...inputs(type), dk: `write ${type}`, dv: `write ${type}` },
   parameters,
-  workgroup: 256,
+  workgroup: tileWorkgroup,
   declarations: [
     attentionTiles,
     ...['q', 'k', 'v', 'dy'].map((operand) => sliceOf(operand, type)),
@@ -168,43 +186,50 @@ const towardKeys = memoized((type: Vector, slices: number): Program => ({
     expOf('vec4f'),
   ].join('\n'),
   body: /* wgsl */ `
+  let tx = local % 8u;
+  let ty = local / 8u;
   let kvHead = group % p.kvHeads;
   let sequence = load_tiles(2u * (group / p.kvHeads));
   let firstKey = load_tiles(2u * (group / p.kvHeads) + 1u).x;
-  let rows = sequence.y * p.perKey;
+  let rowCount = sequence.y * p.perKey;
   let behind = sequence.w - sequence.y;
-  let key = firstKey + local / 8u;
-  let valid = key < sequence.w;
-  let start = ((sequence.z + key) * p.kvHeads + kvHead) * p.headSize;
   let firstRow = (max(firstKey, behind) - behind) * p.perKey;
-  var sumK: array<vec4f, ${slices}>;
-  var sumV: array<vec4f, ${slices}>;
-  for (var row = firstRow; row < rows; row += 32u) {
-    let own = row + local / 8u;
-    let ownValid = own < rows;
-    let ownFrom = ((sequence.x + own / p.perKey) * p.heads + kvHead * p.perKey + own % p.perKey) * p.headSize;
+  var sumK: array<vec4f, ${4 * slices}>;
+  var sumV: array<vec4f, ${4 * slices}>;
+${rows(
+  (r) => `  let key${r} = firstKey + ty + ${8 * r}u;
+  let keyValid${r} = key${r} < sequence.w;
+  let keyStart${r} = ((sequence.z + key${r}) * p.kvHeads + kvHead) * p.headSize;`,
+)}
+  for (var row = firstRow; row < rowCount; row += 32u) {
+${rows(
+  (r) => `    let row${r} = row + ty + ${8 * r}u;
+    let valid${r} = row${r} < rowCount;
+    let start${r} = ((sequence.x + row${r} / p.perKey) * p.heads + kvHead * p.perKey + row${r} % p.perKey) * p.headSize;`,
+)}
     // The four rows that are columns of the transposed tile.
-    let four = row + 4u * (local % 8u) + vec4u(0u, 1u, 2u, 3u);
-    let queries = four / p.perKey;
-    let inside = four < vec4u(rows);
-    let seen = inside & (vec4u(key) <= behind + queries) & vec4<bool>(valid);
-    let indices = select(vec4u(), (sequence.x + queries) * p.heads + kvHead * p.perKey + four % p.perKey, inside);
-    let kept0 = load_kept(indices.x);
-    let kept1 = load_kept(indices.y);
-    let kept2 = load_kept(indices.z);
-    let kept3 = load_kept(indices.w);
-    var scores = vec4f();${multiplyRows('scores', slices, 'slice_k(valid, start, slice, local)', 'slice_q(ownValid, ownFrom, slice, local)')}
-    var slopes = vec4f();${multiplyRows('slopes', slices, 'slice_v(valid, start, slice, local)', 'slice_dy(ownValid, ownFrom, slice, local)')}
-    let probability = select(vec4f(), expOf(scores * p.scale - vec4f(kept0.x, kept1.x, kept2.x, kept3.x)), seen);
-    weights[local] = probability;${mixRows(slices, 'slice_dy(ownValid, ownFrom, slice, local)', 'sumV[slice] += mixture(local);')}
-    weights[local] = probability * (slopes - vec4f(kept0.y, kept1.y, kept2.y, kept3.y)) * p.scale;${mixRows(slices, 'slice_q(ownValid, ownFrom, slice, local)', 'sumK[slice] += mixture(local);')}
+    let columns = row + 4u * tx + vec4u(0u, 1u, 2u, 3u);
+    let queries = columns / p.perKey;
+    let inside = columns < vec4u(rowCount);
+    let indices = select(vec4u(), (sequence.x + queries) * p.heads + kvHead * p.perKey + columns % p.perKey, inside);
+${rows((r) => `    let kept${r} = load_kept(indices[${r}]);`)}${multiplyRows('scores', slices, ofKey('k'), ofQuery('q'))}${multiplyRows('slopes', slices, ofKey('v'), ofQuery('dy'))}
+    let shift = vec4f(kept0.x, kept1.x, kept2.x, kept3.x);
+    let mean = vec4f(kept0.y, kept1.y, kept2.y, kept3.y);
+${rows(
+  (r) => `    let seen${r} = inside & (vec4u(key${r}) <= behind + queries) & vec4<bool>(keyValid${r});
+    let probability${r} = select(vec4f(), expOf(scores${r} * p.scale - shift), seen${r});
+    weights[(ty + ${8 * r}u) * 8u + tx] = probability${r};`,
+)}${mixRows('sumV', slices, ofQuery('dy'), (r) => `sumV[4u * slice + ${r}u]`)}
+${rows((r) => `    weights[(ty + ${8 * r}u) * 8u + tx] = probability${r} * (slopes${r} - mean) * p.scale;`)}${mixRows('sumK', slices, ofQuery('q'), (r) => `sumK[4u * slice + ${r}u]`)}
   }
-  if (valid) {
+${rows(
+  (r) => `  if (keyValid${r}) {
     for (var slice = 0u; slice < ${slices}u; slice++) {
-      storeSlice_dk(start, slice, local, sumK[slice]);
-      storeSlice_dv(start, slice, local, sumV[slice]);
+      storeSlice_dk(keyStart${r}, slice, tx, sumK[4u * slice + ${r}u]);
+      storeSlice_dv(keyStart${r}, slice, tx, sumV[4u * slice + ${r}u]);
     }
   }`,
+)}`,
 }));
 
 export const attention =

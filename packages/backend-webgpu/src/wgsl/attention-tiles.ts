@@ -1,17 +1,24 @@
 /**
- * What attention and its gradients are made of: products of tiles of 32 rows with 32 rows, 256 invocations each.
+ * What attention and its gradients are made of: products of tiles of 32 rows with 32 rows, by 64 invocations.
  *
  * A tile's rows are read in slices of 32 elements to `a` and `b`, eight vectors of four a row, so that any head size fits into
- * 16 KB. Invocation `local` belongs to row `local / 8`; of a product of rows it has four columns from `4 (local % 8)`, of a row of
- * the output the vector `local % 8` of each slice. `placeOf` spreads what is read at the same time over the banks of memory.
+ * 16 KB. With `tx = local % 8` and `ty = local / 8`, an invocation has the rows `ty`, `ty + 8`, `ty + 16` and `ty + 24`: of a product
+ * of rows the four columns from `4 tx`, of a row of the output the vector `tx` of each slice. `placeOf` spreads what is read at the
+ * same time over the banks of memory.
  */
 import type { Vector } from './functions.ts';
 
 export const tileRows = 32;
 export const sliceSize = 32;
+export const tileWorkgroup = 64;
 
 export function slicesOf(headSize: number): number {
   return Math.ceil(headSize / sliceSize);
+}
+
+/** `text(r)` for each of an invocation's rows. */
+export function rows(text: (r: number) => string): string {
+  return [0, 1, 2, 3].map(text).join('\n');
 }
 
 export const attentionTiles = /* wgsl */ `
@@ -23,45 +30,15 @@ var<workgroup> weights: array<vec4f, 256>;
 fn placeOf(row: u32, vector: u32) -> u32 {
   return row * 8u + (vector ^ ((row >> 2u) & 7u));
 }
-
-// Row \`local / 8\` of a times the four rows of b.
-fn products(local: u32) -> vec4f {
-  let row = local / 8u;
-  let column = 4u * (local % 8u);
-  var sums = vec4f();
-  for (var i = 0u; i < 8u; i++) {
-    let x = a[placeOf(row, i)];
-    sums += vec4f(
-      dot(x, b[placeOf(column, i)]),
-      dot(x, b[placeOf(column + 1u, i)]),
-      dot(x, b[placeOf(column + 2u, i)]),
-      dot(x, b[placeOf(column + 3u, i)]),
-    );
-  }
-  return sums;
-}
-
-// Row \`local / 8\` of weights times b: one vector of the slice.
-fn mixture(local: u32) -> vec4f {
-  let row = local / 8u;
-  let vector = local % 8u;
-  var sums = vec4f();
-  for (var i = 0u; i < 8u; i++) {
-    let w = weights[row * 8u + i];
-    sums += w.x * b[placeOf(4u * i, vector)];
-    sums += w.y * b[placeOf(4u * i + 1u, vector)];
-    sums += w.z * b[placeOf(4u * i + 2u, vector)];
-    sums += w.w * b[placeOf(4u * i + 3u, vector)];
-  }
-  return sums;
-}
+fn total(x: vec4f) -> f32 { return (x.x + x.y) + (x.z + x.w); }
+fn greatest(x: vec4f) -> f32 { return max(max(x.x, x.y), max(x.z, x.w)); }
 `;
 
-/** `slice_<operand>(valid, from, slice, local)`: an invocation's vector of a slice of the row that begins at `start`; 0 beyond it. */
+/** `slice_<operand>(valid, start, slice, tx)`: an invocation's vector of a slice of the row that begins at `start`; 0 beyond it. */
 export function sliceOf(operand: string, type: Vector): string {
   return /* wgsl */ `
-fn slice_${operand}(valid: bool, start: u32, slice: u32, local: u32) -> vec4f {
-  let at = slice * ${sliceSize}u + 4u * (local % 8u);
+fn slice_${operand}(valid: bool, start: u32, slice: u32, tx: u32) -> vec4f {
+  let at = slice * ${sliceSize}u + 4u * tx;
   if (!valid || at >= p.headSize) {
     return vec4f();
   }
@@ -77,11 +54,11 @@ fn slice_${operand}(valid: bool, start: u32, slice: u32, local: u32) -> vec4f {
 }`;
 }
 
-/** Stores the vector of slice `slice` of the row that begins at `start`. */
+/** `storeSlice_<operand>(start, slice, tx, values)`: writes the vector of a slice of the row that begins at `start`. */
 export function storeSlice(operand: string, type: Vector): string {
   return /* wgsl */ `
-fn storeSlice_${operand}(start: u32, slice: u32, local: u32, values: vec4f) {
-  let at = slice * ${sliceSize}u + 4u * (local % 8u);
+fn storeSlice_${operand}(start: u32, slice: u32, tx: u32, values: vec4f) {
+  let at = slice * ${sliceSize}u + 4u * tx;
   if (at >= p.headSize) {
     return;
   }
@@ -95,28 +72,45 @@ fn storeSlice_${operand}(start: u32, slice: u32, local: u32, values: vec4f) {
 }`;
 }
 
-/** `into` += the products of the rows of two operands, slice by slice. */
-export function multiplyRows(into: string, slices: number, left: string, right: string): string {
+/** `into<r>` = the products of rows of two operands, summed slice by slice. `left` and `right` give an invocation's vector of row r. */
+export function multiplyRows(
+  into: string,
+  slices: number,
+  left: (r: number) => string,
+  right: (r: number) => string,
+): string {
   return /* wgsl */ `
+${rows((r) => `    var ${into}${r} = vec4f();`)}
     for (var slice = 0u; slice < ${slices}u; slice++) {
-      a[placeOf(local / 8u, local % 8u)] = ${left};
-      b[placeOf(local / 8u, local % 8u)] = ${right};
+${rows((r) => `      a[placeOf(ty + ${8 * r}u, tx)] = ${left(r)};\n      b[placeOf(ty + ${8 * r}u, tx)] = ${right(r)};`)}
       workgroupBarrier();
-      ${into} += products(local);
+      for (var i = 0u; i < 8u; i++) {
+${rows((r) => `        let b${r} = b[placeOf(4u * tx + ${r}u, i)];`)}
+${rows((r) => `        let a${r} = a[placeOf(ty + ${8 * r}u, i)];\n        ${into}${r} += vec4f(dot(a${r}, b0), dot(a${r}, b1), dot(a${r}, b2), dot(a${r}, b3));`)}
+      }
       workgroupBarrier();
     }`;
 }
 
 /**
- * `use`, which calls `mixture`, for each `slice` of the rows that the weights mix; the weights may change afterwards. A vector of
- * `use` is found by an index that is no constant: it is touched once where `mixture` reads forty.
+ * `into[4 slice + r]` += the rows that the weights mix, where `before<r>` is what there was; the weights may change afterwards. The
+ * index is no constant: a vector of `into` is touched once where forty are read.
  */
-export function mixRows(slices: number, rows: string, use: string): string {
+export function mixRows(
+  into: string,
+  slices: number,
+  mixed: (r: number) => string,
+  before: (r: number) => string,
+): string {
   return /* wgsl */ `
     for (var slice = 0u; slice < ${slices}u; slice++) {
-      b[placeOf(local / 8u, local % 8u)] = ${rows};
+${rows((r) => `      b[placeOf(ty + ${8 * r}u, tx)] = ${mixed(r)};\n      var m${r} = vec4f();`)}
       workgroupBarrier();
-      ${use}
+      for (var i = 0u; i < 8u; i++) {
+${rows((r) => `        let b${r} = b[placeOf(4u * i + ${r}u, tx)];`)}
+${rows((r) => `        let w${r} = weights[(ty + ${8 * r}u) * 8u + i];\n        m${r} += w${r}.x * b0 + w${r}.y * b1 + w${r}.z * b2 + w${r}.w * b3;`)}
+      }
+${rows((r) => `      ${into}[4u * slice + ${r}u] = ${before(r)} + m${r};`)}
       workgroupBarrier();
     }`;
 }
