@@ -18,5 +18,11 @@ export const columns = [
   { name: 'tfjs:node', exact: false },
   { name: 'tfjs:wasm', exact: false },
   { name: 'tfjs:cpu', exact: true },
+  { name: 'cpu:wasm (Chromium)', exact: true },
+  { name: 'cpu:wasm-baseline (Chromium)', exact: true },
+  { name: 'cpu:wasm-unshared (Chromium)', exact: true },
+  { name: 'webgpu (Chromium)', exact: false },
+  { name: 'tfjs:webgl', exact: false },
+  { name: 'tfjs:webgpu', exact: false },
   { name: 'arrays', exact: true },
 ];
