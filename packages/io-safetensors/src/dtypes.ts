@@ -1,7 +1,25 @@
 import type { ArrayFormat } from '@lowrank/core';
 
-/** The format's element types: name, bytes of an element, and the array format that holds it, where there is one. */
-const rows = [
+/** An element type's name. */
+export type SafetensorsDtype =
+  | 'F64'
+  | 'I64'
+  | 'U64'
+  | 'F32'
+  | 'I32'
+  | 'U32'
+  | 'F16'
+  | 'BF16'
+  | 'I16'
+  | 'U16'
+  | 'F8_E5M2'
+  | 'F8_E4M3'
+  | 'I8'
+  | 'U8'
+  | 'BOOL';
+
+/** Name, bytes of an element, and the array format that holds it, where there is one. */
+const rows: readonly (readonly [SafetensorsDtype, number, ArrayFormat | undefined])[] = [
   ['F64', 8, 'f32'],
   ['I64', 8, undefined],
   ['U64', 8, undefined],
@@ -17,10 +35,7 @@ const rows = [
   ['I8', 1, undefined],
   ['U8', 1, undefined],
   ['BOOL', 1, undefined],
-] as const satisfies readonly (readonly [string, number, ArrayFormat | undefined])[];
-
-/** An element type's name. */
-export type SafetensorsDtype = (typeof rows)[number][0];
+];
 
 export interface Dtype {
   readonly name: SafetensorsDtype;
