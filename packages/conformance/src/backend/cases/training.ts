@@ -142,8 +142,22 @@ function nearMidpoints(values: Float64Array, map: ArrayLike<number>): number[] {
   );
   return [...values.keys()].filter((i) => {
     const scaled = values[i]! / (blocks[Math.floor(i / 256)]! || 1);
-    return midpoints.some((midpoint) => Math.abs(scaled - midpoint) < 1e-5 * Math.abs(midpoint));
+    const above = firstNotBelow(midpoints, scaled);
+    return [midpoints[above - 1], midpoints[above]].some(
+      (midpoint) => midpoint !== undefined && Math.abs(scaled - midpoint) < 1e-5 * Math.abs(midpoint),
+    );
   });
+}
+
+/** Where the first of some ascending numbers is that is not below x. */
+function firstNotBelow(ascending: Float32Array, x: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ascending[middle]! < x) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function adamw8bitCase(name: string, length: number, step: number, changes: Partial<AdamWSpec> = {}): Case {
