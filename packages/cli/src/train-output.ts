@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import type { Adapter, InjectedAdapter } from '@lowrank/core';
+import { wholeModulesAdapter, type Adapter, type InjectedAdapter } from '@lowrank/core';
 import {
   adapterFromModel,
   checkExportable,
@@ -12,8 +12,11 @@ import { CliError } from './cli-error.ts';
 import { checkOutput, checkOutputFolder } from './output-path.ts';
 import type { Session } from './session.ts';
 
-/** What a run writes at its end: a llama.cpp adapter, a PEFT folder, or the model with the adapter merged in. */
-export type OutputKind = 'gguf' | 'peft' | 'merged';
+/**
+ * What a run writes at its end: a llama.cpp adapter, a PEFT folder, or the model with the adapter merged in. What has none of these
+ * forms stays in the run's last checkpoint, which commands take as an adapter file.
+ */
+export type OutputKind = 'gguf' | 'peft' | 'merged' | 'checkpoint';
 
 export interface OutputOptions {
   readonly output: string;
@@ -31,17 +34,25 @@ export interface OutputOptions {
 export async function plannedOutput({ output, outputType }: OutputOptions, adapter: Adapter): Promise<OutputKind> {
   const isGguf = extname(output).toLowerCase() === '.gguf';
   const kind = kindOf(isGguf, outputType, adapter);
+  if (kind === 'checkpoint') return kind;
   if (isGguf) await checkOutput(output);
   else await checkOutputFolder(output, kind === 'peft' ? 'adapter_config.json' : undefined);
   return kind;
 }
 
-function kindOf(isGguf: boolean, outputType: OutputOptions['outputType'], { type, files }: Adapter): OutputKind {
+function kindOf(isGguf: boolean, outputType: OutputOptions['outputType'], adapter: Adapter): OutputKind {
+  const { type, files } = adapter;
   const gguf = 'unsupported' in files.gguf ? files.gguf.unsupported : undefined;
   const peft = 'unsupported' in files.peft ? files.peft.unsupported : undefined;
+  // Modules trained whole are merged by taking the place of the model's.
+  const merges = adapter.merge !== undefined || type === wholeModulesAdapter.type;
+  if (outputType === 'merged' && !merges) {
+    throw new CliError('CLI_OUTPUT', `'${type}' cannot be merged into the model's weights; leave out --output-type`, {
+      value: type,
+    });
+  }
   if (outputType === 'merged') return 'merged';
-  // Weights that are trained whole have no other form.
-  if (outputType === 'auto' && gguf !== undefined && peft !== undefined) return 'merged';
+  if (outputType === 'auto' && gguf !== undefined && peft !== undefined) return merges ? 'merged' : 'checkpoint';
   const wrong = isGguf ? gguf : peft;
   if (wrong === undefined) return isGguf ? 'gguf' : 'peft';
   const way = isGguf
@@ -63,7 +74,7 @@ export function checkPlanned(kind: OutputKind, { model }: Session, injected: Inj
   if (kind === 'gguf') checkExportable(model, injected);
 }
 
-/** Writes what was planned; resolves to bytes. */
+/** Writes what was planned (of a checkpoint: nothing more); resolves to bytes. */
 export async function writeOutput(
   kind: OutputKind,
   { output, mergedType }: OutputOptions,
@@ -71,6 +82,7 @@ export async function writeOutput(
   injected: InjectedAdapter,
   baseModel: string,
 ): Promise<number> {
+  if (kind === 'checkpoint') return 0;
   if (kind !== 'merged') return writeAdapter(output, model, await adapterFromModel(model, injected), { baseModel });
   const write = extname(output).toLowerCase() === '.gguf' ? writeMergedGguf : writeMergedFolder;
   return write(output, base.file, model, { type: mergedType, adapter: injected });
@@ -83,7 +95,7 @@ export async function writeExtra(
   { model }: Session,
   injected: InjectedAdapter,
 ): Promise<void> {
-  if (kind === 'merged') return;
+  if (kind === 'merged' || kind === 'checkpoint') return;
   await writeAdapter(
     `${folder}/${kind === 'gguf' ? 'adapter.gguf' : 'adapter'}`,
     model,

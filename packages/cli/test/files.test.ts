@@ -219,6 +219,32 @@ describe('lowrank train', () => {
     expect(await readdir(folder.file('head'))).toContain('config.json');
   });
 
+  it('leaves an adapter that has no other form in the checkpoint, which generate takes', async () => {
+    const plugin = fileURLToPath(new URL('../../../examples/third-party-adapter/houlsby.ts', import.meta.url));
+    const { code, stdout, stderr } = await lowrank(
+      'train',
+      ...model,
+      `--data=${data}`,
+      `--output=${folder.file('houlsby')}`,
+      '--steps=2',
+      '--learning-rate=0.05',
+      `--adapter=${plugin}`,
+      '--json',
+    );
+    expect(code, stderr).toBe(0);
+    const path = `${folder.file('houlsby')}.run/checkpoint-2`;
+    expect(jsonLines(stdout).at(-1)).toMatchObject({ event: 'done', output: 'checkpoint', adapterPath: path });
+    const evaluate = (...more: string[]): Promise<string> => ran('eval', ...model, `--data=${data}`, ...more);
+    expect(await evaluate(`--adapter-file=${path}`, `--adapter=${plugin}`)).not.toBe(await evaluate());
+    const without = await lowrank('eval', ...model, `--data=${data}`, `--adapter-file=${path}`);
+    expect(without).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/the run trained 'houlsby'; known here/) as string,
+    });
+    const merged = await train('m.gguf', `--adapter=${plugin}`, '--output-type=merged');
+    expect(merged).toMatchObject({ code: 2, stderr: expect.stringMatching(/cannot be merged/) as string });
+  });
+
   it('starts a GGUF adapter from a PEFT folder', async () => {
     const { code, stderr } = await train('on.gguf', `--resume-adapter-file=${folder.file('lora-folder')}`);
     expect(code, stderr).toBe(0);

@@ -1,6 +1,7 @@
 import { parameterCounts } from '@lowrank/core';
 import { bytesText, countText } from '../format.ts';
 import type { QuantizeOptions } from '../quantize-options.ts';
+import { isKnownAdapter } from '../adapters.ts';
 import type { Reporter } from '../reporter.ts';
 import type { Session } from '../session.ts';
 import type { OutputKind } from '../train-output.ts';
@@ -46,14 +47,23 @@ export function tellStart(
   });
 }
 
+/** What a run wrote. */
+export interface Result {
+  readonly kind: OutputKind;
+  readonly path: string;
+  readonly bytes: number;
+}
+
 /** Tells where the result is and what to do with it. */
-export function tellEnd(reporter: Reporter, options: ReadyOptions, kind: OutputKind, bytes: number): void {
-  const { output, model } = options;
-  reporter.line(`${kind === 'merged' ? 'model  ' : 'adapter'}    ${output} (${bytesText(bytes)})`);
-  const base = kind === 'merged' ? `-m ${output}` : `-m ${model}${quantizeFlags(options)} -a ${output}`;
+export function tellEnd(reporter: Reporter, options: ReadyOptions, { kind, path, bytes }: Result): void {
+  const { model, adapter } = options;
+  const size = kind === 'checkpoint' ? '' : ` (${bytesText(bytes)})`;
+  reporter.line(`${kind === 'merged' ? 'model  ' : 'adapter'}    ${path}${size}`);
+  const plugin = kind === 'gguf' || isKnownAdapter(adapter) ? '' : ` --adapter ${adapter}`;
+  const base = kind === 'merged' ? `-m ${path}` : `-m ${model}${quantizeFlags(options)} -a ${path}${plugin}`;
   reporter.line(`try it     lowrank generate ${base} -p "..."`);
-  if (kind === 'gguf') reporter.line(`llama.cpp  llama-cli -m <model.gguf> --lora ${output}`);
-  if (kind === 'peft') reporter.line(`PEFT       PeftModel.from_pretrained(model, "${output}")`);
+  if (kind === 'gguf') reporter.line(`llama.cpp  llama-cli -m <model.gguf> --lora ${path}`);
+  if (kind === 'peft') reporter.line(`PEFT       PeftModel.from_pretrained(model, "${path}")`);
 }
 
 /** An adapter has the very numbers that it was trained with only on the base that it was trained on. */

@@ -97,10 +97,11 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
       throw new Interrupted();
     }
     const bytes = await writeOutput(kind!, options, session, result.adapter, options.model);
-    tellEnd(reporter, options, kind!, bytes);
+    const path = kind === 'checkpoint' ? `${run}/checkpoint-${result.step}` : options.output;
+    tellEnd(reporter, options, { kind: kind!, path, bytes });
     reporter.event('done', {
       output: kind!,
-      adapterPath: options.output,
+      adapterPath: path,
       adapterBytes: bytes,
       steps: result.steps,
       loss: result.loss,

@@ -103,6 +103,23 @@ describe('a PEFT folder', () => {
     }
   });
 
+  it('turns the rows of modules trained whole, too', async () => {
+    const path = folder.file('whole');
+    const live = await written(
+      path,
+      asLora({ targetModules: ['v_proj'], modulesToSave: ['layers.0.self_attn.k_proj'] }),
+    );
+    const name = 'model.layers.0.self_attn.k_proj.weight';
+    const loaded = await loadAdapter(path, opened.model, plugins);
+    expect(await logitsOf(opened.model, tokens)).toEqual(live);
+    const own = (await loaded.hostStates()).get('model.layers.0.self_attn.k_proj')!.params['weight']!;
+    loaded.eject();
+    await using file = await openSafetensors(await fileSource(join(path, 'adapter_model.safetensors')));
+    const { data } = await file.read(`base_model.model.${name}`);
+    // Heads of 8: gguf[1] = hf[4].
+    expect(Array.from(data.subarray(4 * 32, 5 * 32))).toEqual(Array.from(own.data.subarray(32, 64)));
+  });
+
   it('names modules as shortly as it can, so that PEFT finds the same ones', async () => {
     const targets = async (name: string, options: LoraOptions): Promise<unknown> => {
       await written(folder.file(name), asLora(options));
