@@ -11,11 +11,16 @@ INLINE void midpoints_of(float *midpoints, const float *map) {
   for (int i = 0; i < 255; i++) midpoints[i] = (map[i] + map[i + 1]) * 0.5f;
 }
 
-/* How many of 255 ascending midpoints are strictly below x: 0 for NaN. */
-INLINE u32 rank(const float *midpoints, float x) {
-  u32 count = 0;
-  for (u32 step = 128; step != 0; step >>= 1) count += midpoints[count + step - 1] < x ? step : 0;
-  return count;
+/*
+ * How many of 255 ascending midpoints are strictly below each x: 0 for NaN. Halved for all of them before it is halved again, for a
+ * search in itself is a chain of loads that wait for each other.
+ */
+INLINE void rank(i32 *counts, const float *midpoints, const float *x) {
+  for (int i = 0; i < BLOCK; i++) counts[i] = 0;
+  for (i32 step = 128; step != 0; step >>= 1) {
+    const float *next = midpoints + step - 1;
+    for (int i = 0; i < BLOCK; i++) counts[i] += next[counts[i]] < x[i] ? step : 0;
+  }
 }
 
 INLINE void decode(float *moment, const u8 *codes, float absmax, const float *map, isize n) {
@@ -23,18 +28,19 @@ INLINE void decode(float *moment, const u8 *codes, float absmax, const float *ma
 }
 
 /* Codes of a block, and zeros behind them to the end of the word; `positive` is the lowest code of what is above 0. */
-INLINE float encode(u8 *codes, float *moment, const float *midpoints, u32 positive, isize n) {
-  float absmax = 0.0f;
+INLINE float encode(u8 *codes, const float *moment, const float *midpoints, i32 positive, isize n) {
+  float shares[BLOCK], absmax = 0.0f;
+  i32 counts[BLOCK];
   for (isize i = 0; i < n; i++) {
     float x = __builtin_fabsf(moment[i]);
     /* NaN stays. */
     absmax = x > absmax || x != x ? x : absmax;
   }
   float divisor = absmax == 0.0f ? 1.0f : absmax;
-  for (isize i = 0; i < n; i++) {
-    u32 code = rank(midpoints, moment[i] / divisor);
-    codes[i] = (u8)(moment[i] > 0.0f && code < positive ? positive : code);
-  }
+  for (isize i = 0; i < n; i++) shares[i] = moment[i] / divisor;
+  for (isize i = n; i < BLOCK; i++) shares[i] = 0.0f;
+  rank(counts, midpoints, shares);
+  for (isize i = 0; i < n; i++) codes[i] = (u8)(moment[i] > 0.0f && counts[i] < positive ? positive : counts[i]);
   for (isize i = n; (i & 3) != 0; i++) codes[i] = 0;
   return absmax;
 }
