@@ -13,6 +13,7 @@ import {
   equal,
   where,
   type Adapter,
+  type AdapterState,
   type Backend,
 } from '@lowrank/core';
 import { adapterConformance, reference } from '@lowrank/conformance';
@@ -52,10 +53,47 @@ interface Mutation {
 }
 
 let calls = 0;
+let latest: AdapterState | undefined;
 /** Seen by every instance of the adapter. */
 const secret = new Map<string, Float32Array>();
 
 const mutations: readonly Mutation[] = [
+  {
+    name: 'the scale is left out of the delta',
+    caughtBy: 'live and merged',
+    adapter: mutatedDelta((right, { factor }) => scale(right, 1 / factor)),
+  },
+  {
+    name: 'a parameter is never used',
+    caughtBy: 'every parameter gets a gradient',
+    adapter: mutated({
+      async setup(site, original, config, context) {
+        const state = await twoFactor.setup(site, original, config, context);
+        return { ...state, params: { ...state.params, idle: tensor(context.backend, [1], [1]) } };
+      },
+    }),
+  },
+  {
+    name: 'what setup made besides stays behind',
+    caughtBy: 'ejecting leaves the layer as it was',
+    adapter: mutated({
+      async setup(site, original, config, context) {
+        keep(tensor(context.backend, [1, 2, 3], [3]));
+        return twoFactor.setup(site, original, config, context);
+      },
+    }),
+  },
+  {
+    name: 'the adapter set up last speaks for all',
+    caughtBy: 'several adapters on one layer',
+    adapter: mutated({
+      async setup(site, original, config, context) {
+        latest = await twoFactor.setup(site, original, config, context);
+        return latest;
+      },
+      delta: (x, y0, base, _state, config, context) => twoFactor.delta(x, y0, base, latest!, config, context),
+    }),
+  },
   {
     name: 'V does not start at zero',
     caughtBy: 'equals the base at init',
