@@ -2,17 +2,22 @@
  * One adapter in three forms: live on the model that it was trained on, merged into the model's weights, and as a file that
  * llama.cpp puts on the base. All three answer alike (docs/architecture.md, invariant 6).
  */
-import type { InjectedAdapter } from '@lowrank/core';
+import type { Adapter, InjectedAdapter } from '@lowrank/core';
 import { cpu } from '@lowrank/backend-cpu';
-import { lora, type LoraOptions } from '@lowrank/adapter-lora';
+import { lora, loraAdapter, type LoraOptions } from '@lowrank/adapter-lora';
 import {
+  adapterFromModel,
   encodeChatPrompt,
   fineTune,
   generateTokens,
+  openBaseModel,
+  readAdapter,
   readJsonLines,
   resolveModel,
   tokenizeRecords,
+  writeAdapter,
   writeAdapterGguf,
+  writeMergedFolder,
   writeMergedGguf,
   type CausalLmConfig,
   type ChatMessage,
@@ -35,6 +40,8 @@ interface Case {
   readonly learningRate: number;
   readonly prompts: readonly (string | readonly ChatMessage[])[];
   readonly maxTokens: number;
+  /** The base and the merged model go through Hugging Face folders, the adapter through a PEFT folder. */
+  readonly throughFolders?: boolean;
 }
 
 const allLinear: LoraOptions = { targetModules: 'all-linear', excludeModules: ['lm_head'] };
@@ -55,6 +62,13 @@ const order = (content: string): ChatMessage[] => [
 const cases: readonly Case[] = [
   { ...names, title: 'LoRA on the embedded model', adapter: { ...allLinear, rank: 8, alpha: 16 } },
   { ...names, title: 'rsLoRA on the embedded model', adapter: { ...allLinear, rank: 6, alpha: 6, useRslora: true } },
+  {
+    ...names,
+    title: 'LoRA of several ranks and scales on the embedded model, by way of folders',
+    adapter: { ...allLinear, rank: 6, rankPattern: { q_proj: 3, 'layers\\.2\\..*': 2 }, alphaPattern: { k_proj: 20 } },
+    throughFolders: true,
+  },
+  { ...names, title: 'PiSSA on the embedded model', adapter: { ...allLinear, rank: 4, alpha: 4, init: 'pissa' } },
   {
     title: 'LoRA on SmolLM2',
     model: 'smollm2-135m-instruct',
@@ -101,9 +115,24 @@ describe.each(cases)('$title', (settings) => {
         answers.live,
         Math.max(...prompts.map(({ length }) => length)) + maxTokens,
       );
-      await writeAdapterGguf(files.adapter, base.model, adapter);
-      await writeMergedGguf(files.base, base.file, base.model, { type: 'f32' });
-      await writeMergedGguf(files.merged, base.file, base.model, { type: 'f32', adapter });
+      if (settings.throughFolders === true) {
+        const merged = [{ adapter }];
+        for (const [name, adapters] of [
+          ['base', []],
+          ['merged', merged],
+        ] as const) {
+          await writeMergedFolder(folder.file(name), base.file, base.model, { type: 'f32', adapters });
+          await using written = await openBaseModel(folder.file(name));
+          await writeMergedGguf(files[name], written.file, written, { type: 'f32' });
+        }
+        await writeAdapter(folder.file('peft'), base.model, await adapterFromModel(base.model, adapter));
+        const plugins = [loraAdapter as unknown as Adapter];
+        await writeAdapter(files.adapter, base.model, await readAdapter(folder.file('peft'), base.model, plugins));
+      } else {
+        await writeAdapterGguf(files.adapter, base.model, adapter);
+        await writeMergedGguf(files.base, base.file, base.model, { type: 'f32' });
+        await writeMergedGguf(files.merged, base.file, base.model, { type: 'f32', adapter });
+      }
     }
     {
       await using merged = await openModel(files.merged, backend);
