@@ -11,7 +11,7 @@ import { browserBackends } from './backends.ts';
 import { pathRunner } from './path-runner.ts';
 import { launchBrowser } from './support/browser.ts';
 import { bundle } from './support/bundle.ts';
-import { PageDriver } from './support/page-driver.ts';
+import { LIMIT_MS, PageDriver } from './support/page-driver.ts';
 import { servePages } from './support/page-server.ts';
 import type { PageServer } from './support/page-server.ts';
 
@@ -44,7 +44,7 @@ describe.each(browserBackends)('$name', (backend) => {
   });
 
   const runner = pathRunner(describe, (path) => {
-    it(path.at(-1)!, async () => {
+    it(path.at(-1)!, { timeout: LIMIT_MS + 10_000 }, async () => {
       const failure = await page.run(path);
       if (failure !== undefined) throw new Error(failure);
       passed++;

@@ -8,7 +8,7 @@ export class SuiteInPage {
   readonly #tests = new Map<string, () => Promise<void>>();
   #report: KeptReport | undefined;
 
-  constructor({ name, start }: BrowserBackend) {
+  constructor(backend: BrowserBackend) {
     const runner = pathRunner(
       (_, body) => body(),
       (path, body) => {
@@ -17,9 +17,9 @@ export class SuiteInPage {
         this.#tests.set(key, body);
       },
     );
-    backendConformance(runner, start, {
+    backendConformance(runner, () => backend.start(), {
       onReport: (report) => {
-        this.#report = keptReport(name, report);
+        this.#report = keptReport(backend.name, report);
       },
     });
   }

@@ -11,6 +11,9 @@ const args = [
   '--disable-dev-shm-usage',
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
+  // Workgroup memory is else cleared first, for which software takes many times as long as for the programs themselves. They
+  // must not rely on it anyhow: Node's device does not clear it either.
+  '--enable-dawn-features=disable_workgroup_init',
   '--use-gl=angle',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
