@@ -3,10 +3,13 @@
 //   node --conditions=@lowrank/source scripts/support.mjs [--measured | --check]
 import { startVitest } from 'vitest/node';
 import { checkPage, forgetReports, writePage } from './support/index.mjs';
+import { installForTests, nameTfjsNode } from './test/install-tfjs-node.mjs';
 
 const [option] = process.argv.slice(2);
 
 async function measure() {
+  nameTfjsNode();
+  await installForTests();
   forgetReports();
   const files = ['conformance.test', 'examples/third-party-backend/backend', 'e2e/browser'];
   // Only the suite itself, whatever else stands in those files.
