@@ -1,6 +1,7 @@
 /**
- * exp and what is made of it, kept where WGSL promises an accuracy (WebGPU Shading Language, section 15.7.4): no operand and no
- * result is infinite or NaN, which implementations may assume not to occur.
+ * exp and what is made of it, of operations that WGSL rounds correctly (WebGPU Shading Language, section 15.7.4), where its own exp
+ * may be off by 3 + 2|x| units in the last place, and is by that much in one direction: softmax and its gradient then do not
+ * cancel. No operand and no result is infinite or NaN, which implementations may assume not to occur.
  */
 
 export type Vector = 'f32' | 'vec4f';
@@ -9,11 +10,25 @@ export function lengthOf(type: Vector): number {
   return type === 'f32' ? 1 : 4;
 }
 
-/** `expOf(x)`: e^x for x <= 0, and a rounding above it. Below ln(2^-126) the result is subnormal, which may be flushed to 0: it is 0. */
+/**
+ * `expOf(x)`: e^x for x <= 0, and a rounding above it, within 2 units in the last place. x = n ln 2 + r with ln 2 in two parts, the first
+ * of so few bits that its product with n is exact; e^r = 1 + r + r^2 P(r), P a minimax fit of degree 4. A compiler that joins the
+ * two parts makes it as good as WGSL's own. Below ln(2^-126) the result is subnormal, which may be flushed to 0: it is 0.
+ */
 export function expOf(type: Vector, name = 'expOf'): string {
+  const integer = type === 'f32' ? 'i32' : 'vec4i';
   return /* wgsl */ `
 fn ${name}(x: ${type}) -> ${type} {
-  return select(${type}(0.0), exp(max(x, ${type}(-87.33655))), x > ${type}(-87.33655));
+  let inside = max(x, ${type}(-87.33655));
+  let n = round(inside * 0x1.715476p0f);
+  let r = (inside - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
+  var q = r * 0x1.6db4cep-10f + 0x1.123bdep-7f;
+  q = q * r + 0x1.55545ep-5f;
+  q = q * r + 0x1.55548ep-3f;
+  q = q * r + 0.5;
+  let y = (r * r * q + r) + 1.0;
+  let power = bitcast<${type}>((${integer}(n) + 127) << ${type === 'f32' ? '23u' : 'vec4u(23u)'});
+  return select(${type}(0.0), y * power, x > ${type}(-87.33655));
 }`;
 }
 
