@@ -1,6 +1,6 @@
-/** QLoRA and QDoRA: the adapters' own suite over a base in 4 bits, on every engine; a whole model, its memory, its files. */
+/** QLoRA and QDoRA: LoftQ, a whole model, its memory, its files. The adapters' own suite over a base in 4 bits: backends/qlora.test.ts. */
 import { fileURLToPath } from 'node:url';
-import { dora, doraAdapter } from '@lowrank/adapter-dora';
+import { dora } from '@lowrank/adapter-dora';
 import { lora, loraAdapter } from '@lowrank/adapter-lora';
 import { qlora, qloraAdapter } from '@lowrank/adapter-qlora';
 import { cpu } from '@lowrank/backend-cpu';
@@ -26,30 +26,6 @@ import { fineTune, generateTexts, readJsonLines, resolveModel, tokenizeRecords }
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openModel, type OpenModel } from './support/open-model.ts';
 
-const backends = {
-  reference: () => reference(),
-  'cpu, native': () => cpu({ engine: 'native', threads: 2 }),
-  'cpu, WebAssembly': () => cpu({ engine: 'wasm', threads: 2 }),
-  'cpu, WebAssembly without fused multiply-adds': () => cpu({ engine: 'wasm-baseline', threads: 1 }),
-  'cpu, WebAssembly without shared memory': () => cpu({ engine: 'wasm-unshared', threads: 1 }),
-};
-
-for (const inner of [loraAdapter, doraAdapter]) {
-  describe(`over ${inner.type}`, () => {
-    adapterConformance(
-      { describe, it },
-      {
-        adapter: qloraAdapter(inner as unknown as Adapter),
-        configs: {
-          'nf4, rank 6, rsLoRA, dropout': { config: { rank: 6, useRslora: true, dropout: 0.25 }, start: 'different' },
-        },
-        backends,
-        onReport: (report) => console.log(adapterSummary(report)),
-      },
-    );
-  });
-}
-
 describe('LoftQ over lora', () => {
   const loftq = { init: 'loftq', blockSize: 32 } as const;
   adapterConformance(
@@ -61,7 +37,7 @@ describe('LoftQ over lora', () => {
         [{ quantization: { init: 'pissa' } }, 'quantization.init'],
         [{ quantization: { loftqIterations: 0 } }, 'quantization.loftqIterations'],
       ],
-      backends: { reference: backends.reference, 'cpu, native': backends['cpu, native'] },
+      backends: { reference: () => reference(), 'cpu, native': () => cpu({ engine: 'native', threads: 2 }) },
       onReport: (report) => console.log(adapterSummary(report)),
     },
   );

@@ -1,0 +1,148 @@
+/** 50 steps of the embedded model on the float64 reference and on other backends, from the same seed with the same batches. */
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { cpu } from '@lowrank/backend-cpu';
+import { reference } from '@lowrank/conformance';
+import type { Backend, ConfiguredAdapter, InjectedAdapter, RunStore } from '@lowrank/core';
+import { fineTune, generateTexts, readJsonLines, resolveModel, tokenizeRecords } from '@lowrank/models';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { backends, type BackendName } from '../support/backends.ts';
+import { openModel, type OpenModel } from '../support/open-model.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const steps = 50;
+const data = fileURLToPath(new URL('../../examples/names/train.jsonl', import.meta.url));
+/** Twenty letters of the alphabet: the model's task. */
+const prompts = Array.from('ABCDEFGHIJKLMNOPRSTW', (letter) => `${letter}:`);
+
+const runners = {
+  ...backends,
+  'cpu:native, one thread': () => cpu({ engine: 'native', threads: 1 }),
+  // Weights decoded: plain products are its fastest.
+  reference: () => reference({ blockFormats: [] }),
+} satisfies Record<string, () => Promise<Backend>>;
+
+export type RunnerName = Exclude<keyof typeof runners, 'reference'>;
+
+/** The CPU engines, with different numbers of threads. */
+export const cpuEngines: readonly RunnerName[] = [
+  'cpu:native',
+  'cpu:native, one thread',
+  'cpu:wasm',
+  'cpu:wasm-baseline',
+  'cpu:wasm-unshared',
+];
+
+/** Those that run in Node besides. */
+export const otherBackends: readonly BackendName[] = ['webgpu', 'tfjs:node', 'tfjs:wasm', 'tfjs:cpu'];
+
+export interface Subject {
+  readonly name: string;
+  readonly configured: ConfiguredAdapter;
+  /** Writes what was learned. */
+  readonly write: (path: string, names: OpenModel, adapter: InjectedAdapter) => Promise<number>;
+}
+
+/** All subjects' rank and targets. */
+export const lowRank = { rank: 8, alpha: 16, targetModules: 'all-linear', excludeModules: ['lm_head'] } as const;
+
+interface Run {
+  /** Of each step. */
+  readonly losses: readonly number[];
+  /** Greedy continuations once trained. */
+  readonly said: readonly string[];
+  /** The file of what was learned. */
+  readonly written: Uint8Array;
+  /** Bytes that live after every second step, while nothing runs. */
+  readonly liveBytes: readonly number[];
+  readonly fused: boolean;
+}
+
+async function trainOn(backend: Backend, { configured, write }: Subject): Promise<Run> {
+  await using folder = await temporaryFolder();
+  await using names = await openModel((await resolveModel('names')).path, backend);
+  const { model, tokenizer } = names;
+  const { examples } = await tokenizeRecords(readJsonLines(data), { tokenizer });
+  const losses: number[] = [];
+  const liveBytes: number[] = [];
+  const { adapter } = await fineTune({
+    model,
+    adapter: configured,
+    examples,
+    steps,
+    batchSize: 2,
+    learningRate: 1e-3,
+    schedule: 'constant',
+    warmup: 0,
+    shuffle: false,
+    seed: 1,
+    onEvent: (event) => {
+      if (event.type === 'step') losses.push(event.loss);
+    },
+    store: measuring(() => liveBytes.push(backend.memory().liveBytes)),
+    saveEvery: 2,
+  });
+  const ids = prompts.map((prompt) => tokenizer.encode(prompt, { addSpecial: false, parseSpecial: false }));
+  const said = await generateTexts(model, tokenizer, ids, { maxTokens: 10, temperature: 0 });
+  const path = folder.file('learned.gguf');
+  await write(path, names, adapter);
+  return { losses, said, written: await readFile(path), liveBytes, fused: backend.supports.fusedMultiplyAdd };
+}
+
+/** A store that keeps nothing: the trainer turns to it when a step is done and the next has not begun. */
+function measuring(measure: () => void): RunStore {
+  return {
+    write: async () => measure(),
+    latest: async () => undefined,
+    read: () => Promise.reject(new Error('nothing is kept')),
+  };
+}
+
+/** Defines the tests of one adapter on some backends. */
+export function defineDrift(subject: Subject, names: readonly RunnerName[]): void {
+  describe(`50 steps of ${subject.name} on the embedded model`, () => {
+    const runs = {} as Record<RunnerName | 'reference', Run>;
+    beforeAll(async () => {
+      for (const name of ['reference', ...names] as const) {
+        const backend: Backend = await runners[name]();
+        try {
+          runs[name] = await trainOn(backend, subject);
+        } finally {
+          await backend.dispose();
+        }
+      }
+    }, 1_200_000);
+
+    it('learn something', () => {
+      const { losses } = runs.reference;
+      expect(losses).toHaveLength(steps);
+      expect(losses.at(-1)).toBeLessThan(0.7 * losses[0]!);
+      expect(new Set(runs.reference.said).size).toBeGreaterThan(prompts.length / 2);
+    });
+
+    // The difference of one step is about 1e-7 (f32 against f64); 50 small steps amplify it to some 2e-6. 1e-4 is fifty
+    // times that and far below what a wrong gradient would do.
+    it.each(names)("%s: every loss is the reference's within 1e-4", (name) => {
+      const differences = runs[name].losses.map((loss, i) => Math.abs(loss / runs.reference.losses[i]! - 1));
+      expect(differences).toHaveLength(steps);
+      expect(Math.max(...differences)).toBeLessThan(1e-4);
+    });
+
+    it.each(names)('%s: continues 20 prompts as the reference does', (name) => {
+      expect(runs[name].said).toEqual(runs.reference.said);
+    });
+
+    it('engines that fuse multiply-adds write the same file, byte for byte', () => {
+      const fused = names.filter((name) => runs[name].fused);
+      expect(fused).toContain('cpu:native');
+      for (const name of fused) expect(Buffer.compare(runs[name].written, runs['cpu:native'].written), name).toBe(0);
+    });
+
+    it.each(['reference', ...names] as const)('%s: as many bytes live after 50 steps as after two', (name) => {
+      const { liveBytes } = runs[name];
+      expect(liveBytes).toHaveLength(steps / 2);
+      expect(liveBytes[0]).toBeGreaterThan(0);
+      expect(liveBytes.at(-1)).toBe(liveBytes[0]);
+    });
+  });
+}

@@ -1,0 +1,13 @@
+import { dora } from '@lowrank/adapter-dora';
+import { qlora } from '@lowrank/adapter-qlora';
+import { writeMergedGguf } from '@lowrank/models';
+import { cpuEngines, defineDrift, lowRank } from './drift.ts';
+
+defineDrift(
+  {
+    name: 'QDoRA',
+    configured: qlora({ adapter: dora(lowRank) }),
+    write: (path, { file, model }, adapter) => writeMergedGguf(path, file, model, { adapter, type: 'f32' }),
+  },
+  [...cpuEngines, 'webgpu', 'tfjs:node', 'tfjs:wasm'],
+);

@@ -1,0 +1,13 @@
+import { lora } from '@lowrank/adapter-lora';
+import { qlora } from '@lowrank/adapter-qlora';
+import { writeAdapterGguf } from '@lowrank/models';
+import { cpuEngines, defineDrift, lowRank } from './drift.ts';
+
+defineDrift(
+  {
+    name: 'QLoRA',
+    configured: qlora({ adapter: lora(lowRank) }),
+    write: (path, { model }, adapter) => writeAdapterGguf(path, model, adapter),
+  },
+  cpuEngines,
+);
