@@ -112,7 +112,9 @@ export class WebgpuBackend implements Backend {
   }
 
   async read(storage: Storage): Promise<TypedArray> {
-    const { dtype, pooled, byteLength } = this.#arena.check(storage);
+    const mine = this.#arena.check(storage);
+    this.#dispatcher.materialize(mine);
+    const { dtype, pooled, byteLength } = mine;
     const bytes = await this.#readback.read(pooled, byteLength);
     if (dtype === 'f32') return new Float32Array(bytes);
     return dtype === 'i32' ? new Int32Array(bytes) : new Uint8Array(bytes);
@@ -172,6 +174,12 @@ export class WebgpuBackend implements Backend {
         this.#outputs.push(storage);
         return storage;
       },
+      filled: (word, length, dtype) => {
+        const storage = this.#arena.allocate(dtype, length, length * 4, this.#caller);
+        storage.fill = word;
+        return storage;
+      },
+      wordOf: (storage) => this.#arena.check(storage).fill,
       scratch: (words) => this.#takeScratch(words),
       list: (values) => this.#lists.get(values, this.#caller),
       run: (program, call) => this.#dispatcher.run(program, call, this.#caller, (words) => this.#takeScratch(words)),

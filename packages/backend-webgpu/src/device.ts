@@ -37,6 +37,15 @@ export interface Device {
   output(length: number, dtype?: 'f32' | 'i32'): Storage;
 
   /**
+   * Fresh storage, all of whose words are `word`. They are written when a program is first run on it, which for many
+   * scalars is never: a kernel may ask `wordOf` and pass the number as a parameter.
+   */
+  filled(word: number, length: number, dtype: 'f32' | 'i32'): Storage;
+
+  /** The word of storage that is `filled` and not written yet. */
+  wordOf(storage: Storage): number | undefined;
+
+  /**
    * `words` 32-bit words of uninitialised memory for the dispatches of this kernel call, to bind as any element type. It is
    * given back when the kernel returns, which is safe because work runs in order.
    */

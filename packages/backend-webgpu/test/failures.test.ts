@@ -1,5 +1,6 @@
 /** Each thing that can go wrong on a device is provoked, and becomes an error that names kernel and shapes; nothing hangs. */
 import { webgpu, type WebgpuBackend } from '@lowrank/backend-webgpu';
+import type { Storage } from '@lowrank/core';
 import { describe, expect, it } from 'vitest';
 
 /** Makes the next shader of the device one that it refuses. */
@@ -107,7 +108,10 @@ describe('a program that the device refuses', () => {
   it('is told by the next read, with the kernel, its shapes and the reason', async () => {
     await using backend = await webgpu();
     const { kernels } = backend;
-    const [a, b] = [kernels.fill(1, 6, 'f32'), kernels.fill(1, 8, 'f32')];
+    const [a, b] = [6, 8].map((length) => backend.upload(new Float32Array(length).fill(1), 'f32')) as [
+      Storage,
+      Storage,
+    ];
     await backend.sync();
     breakNextShader(backend);
     const flags = { transposeA: false, transposeB: false, batchA: false, batchB: false };
@@ -128,9 +132,10 @@ describe('a program that the device refuses', () => {
 
   it('is told by sync as well, once', async () => {
     await using backend = await webgpu();
+    const x = backend.upload(new Float32Array(10), 'f32');
     breakNextShader(backend);
-    backend.kernels.fill(1, 10, 'f32');
-    await expect(backend.sync()).rejects.toMatchObject({ code: 'BACKEND_KERNEL', kernel: 'fill' });
+    backend.kernels.unary('abs', x, 10);
+    await expect(backend.sync()).rejects.toMatchObject({ code: 'BACKEND_KERNEL', kernel: 'unary' });
     await backend.sync();
   });
 });
@@ -139,7 +144,7 @@ describe('a mistake in commands', () => {
   it('names the kernel that the device complains of', async () => {
     await using backend = await webgpu();
     const { gpuDevice, kernels } = backend;
-    const x = kernels.fill(1, 100, 'f32');
+    const x = backend.upload(new Float32Array(100).fill(1), 'f32');
     await backend.sync();
     const create = gpuDevice.createBindGroup.bind(gpuDevice);
     gpuDevice.createBindGroup = (descriptor) => create({ ...descriptor, entries: [] });

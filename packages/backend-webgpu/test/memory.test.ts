@@ -97,6 +97,35 @@ describe('the queue', () => {
     expect(submits).toBeLessThan(dispatches / 200);
   });
 
+  it('writes what is filled when it is first needed, and a number not at all', async () => {
+    await using backend = await webgpu();
+    const { kernels } = backend;
+    const x = backend.upload(Float32Array.of(1, 2, 3), 'f32');
+    const two = kernels.fill(2, 1, 'f32');
+    expect(await backend.read(kernels.binary('mul', x, [3], two, [1]))).toEqual(Float32Array.of(2, 4, 6));
+    expect(backend.counters().dispatchesByKernel).toEqual({ binary: 1 });
+    const sum = kernels.fill(-1, 3, 'f32');
+    kernels.accumulate(sum, x, 3);
+    expect(await backend.read(sum)).toEqual(Float32Array.of(0, 1, 2));
+    expect(await backend.read(two)).toEqual(Float32Array.of(2));
+    expect(await backend.read(kernels.binary('sub', two, [1], x, [3]))).toEqual(Float32Array.of(1, 0, -1));
+    expect(backend.counters().dispatchesByKernel).toEqual({ binary: 2, fill: 2, accumulate: 1 });
+  });
+
+  it('joins many parts in few dispatches', async () => {
+    await using backend = await webgpu({ limits: 'default' });
+    const parts = Array.from({ length: 30 }, (_, i) => backend.upload(Float32Array.of(i, i + 0.5), 'f32'));
+    const joined = backend.kernels.concat(
+      parts,
+      2,
+      Array.from({ length: 30 }, () => 1),
+      1,
+    );
+    const whole = Array.from({ length: 30 }, (_, i) => i);
+    expect([...(await backend.read(joined))]).toEqual([...whole, ...whole.map((i) => i + 0.5)]);
+    expect(backend.counters().dispatches).toBe(5);
+  });
+
   it('counts dispatches by the kernel that was called', async () => {
     await using backend = await webgpu();
     const { kernels } = backend;

@@ -10,7 +10,7 @@ export interface Bound {
 }
 
 /** Of a whole step of some thousand dispatches. */
-const most = 8192;
+const most = 16_384;
 
 /** Bind groups by layout and buffers: the pool gives a step the buffers of the step before, and so most are there already. */
 export class BindGroups {

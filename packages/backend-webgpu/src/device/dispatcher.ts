@@ -2,6 +2,7 @@ import { BackendError, type Storage } from '@lowrank/core';
 import type { Call } from '../device.ts';
 import type { Arena, Caller } from '../memory/arena.ts';
 import type { WebgpuStorage } from '../memory/storage.ts';
+import { fillProgram } from './fill-program.ts';
 import type { BindGroups, Bound } from './bind-groups.ts';
 import type { Commands } from './commands.ts';
 import type { Pipelines } from './pipelines.ts';
@@ -52,6 +53,7 @@ export class Dispatcher {
     const { arena, commands, pipelines, bindGroups } = this.#parts;
     const description = this.#describe(program);
     const storages = description.operands.map(({ name }) => this.#usable(arena.check(call.operands[name]!)));
+    for (const storage of storages) this.materialize(storage);
     this.#copyAliases(description, storages, scratch);
     const windows = storages.map((storage, index) => this.#windows(program, description, index, storage, caller));
     const bound = storages.flatMap((storage, index) => bindings(storage, windows[index]!, description, index));
@@ -70,6 +72,15 @@ export class Dispatcher {
       words,
       call.workgroups,
     );
+  }
+
+  /** Writes what `fill` has put off. */
+  materialize(storage: WebgpuStorage): void {
+    const { fill: word, length } = storage;
+    if (word === undefined) return;
+    storage.fill = undefined;
+    const call = { operands: { y: storage }, parameters: { word, length }, workgroups: Math.ceil(length / 256) };
+    this.run(fillProgram, call, { kernel: 'fill', describe: () => `fill of ${length} elements` }, () => storage);
   }
 
   #describe(program: Program): Description {

@@ -34,6 +34,21 @@ const alike = memoized((op: BinaryOp) =>
   }),
 );
 
+/** b is one number, which the host knows. */
+const withNumber = memoized((op: BinaryOp) =>
+  elementwise({
+    name: `binary ${op}, number`,
+    reads: ['a'],
+    writes: ['y'],
+    parameters: { number: 'f32' },
+    declarations: maxAndMin,
+    body: `
+  let a = load_a(i);
+  let b = Element(p.number);
+  store_y(i, ${expressions[op]});`,
+  }),
+);
+
 const broadcast = memoized((op: BinaryOp, rank: number): Program => {
   const { parameters, code } = strided(rank, ['a', 'b']);
   return {
@@ -59,6 +74,13 @@ export const binary =
     const axes = joinAxes(shape, [stridesOf(aShape, shape), stridesOf(bShape, shape)]);
     const length = elements(shape);
     const y = device.output(length);
+    const word = elements(bShape) === 1 && elements(aShape) === length ? device.wordOf(b) : undefined;
+    if (word !== undefined) {
+      const { program, parameters, workgroups } = withNumber(op)(length);
+      const number = new Float32Array(Uint32Array.of(word).buffer)[0]!;
+      device.run(program, { operands: { a, y }, parameters: { ...parameters, number }, workgroups });
+      return y;
+    }
     if (axes.length === 0 || (axes.length === 1 && axes[0]!.strides.every((stride) => stride === 1))) {
       const { program, ...call } = alike(op)(length);
       device.run(program, { ...call, operands: { a, b, y } });

@@ -71,7 +71,7 @@ const columnProgram = memoized((op: ReduceOp): Program => ({
 const enough = 4096;
 
 /** How many elements a lane, or an invocation, goes through at most while results are few. */
-const longest = 32;
+const longest = 64;
 
 /** Elements of a piece; the whole axis where it need not be cut. */
 export function pieceOf(outer: number, axis: number, inner: number): number {

@@ -25,6 +25,7 @@ export class BufferPool {
   readonly #limit: number;
   /** Oldest first. */
   readonly #free = new Set<PooledBuffer>();
+  /** In the order of their numbers, and taken so: the same calls then get the same buffers in each step, and find their bind groups. */
   readonly #bySize = new Map<number, PooledBuffer[]>();
   readonly #doomed: PooledBuffer[] = [];
   #freeBytes = 0;
@@ -56,8 +57,7 @@ export class BufferPool {
   take(bytes: number, batch: number | undefined, call: () => string, kernel: string): PooledBuffer | undefined {
     const size = sizeClass(bytes, this.#device.limits.maxBufferSize);
     const free = this.#bySize.get(size) ?? [];
-    // The last one given back is the likeliest to be in a cache; for uploads the oldest is the likeliest to be quiet.
-    const at = batch === undefined ? free.length - 1 : free.findIndex((pooled) => pooled.batch !== batch);
+    const at = batch === undefined ? 0 : free.findIndex((pooled) => pooled.batch !== batch);
     const found = at < 0 ? undefined : free.splice(at, 1)[0];
     if (found !== undefined) {
       this.#free.delete(found);
@@ -89,8 +89,12 @@ export class BufferPool {
     this.#free.add(pooled);
     this.#freeBytes += pooled.size;
     const sameSize = this.#bySize.get(pooled.size);
-    if (sameSize === undefined) this.#bySize.set(pooled.size, [pooled]);
-    else sameSize.push(pooled);
+    if (sameSize === undefined) {
+      this.#bySize.set(pooled.size, [pooled]);
+    } else {
+      const after = sameSize.findIndex(({ id }) => id > pooled.id);
+      sameSize.splice(after < 0 ? sameSize.length : after, 0, pooled);
+    }
     this.#evict(this.#bound());
   }
 

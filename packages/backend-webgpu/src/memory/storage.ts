@@ -24,6 +24,8 @@ export class WebgpuStorage implements Storage {
   /** Scratch and lists are not counted as live storage. */
   readonly counted: boolean;
   freed = false;
+  /** The word that all of it is to hold: a fill that is put off until a program reads or changes the memory. */
+  fill: number | undefined;
 
   constructor(
     owner: object,
