@@ -40,6 +40,8 @@ export interface Task {
   readonly modelPath: string;
   readonly description: string;
   readonly settings: FineTuneSettings;
+  /** JSON Lines to train on, and held out. */
+  readonly files: { readonly train: string; readonly held: string };
   /** Whether there is one right answer to each question. */
   readonly exact: boolean;
   read(tokenizer: Tokenizer, template: ChatTemplate | undefined): Promise<TaskData>;
@@ -77,6 +79,7 @@ function orders(model: string, modelPath: string): Task {
     modelPath,
     description: 'café orders in plain English to strict JSON: 200 to train on, 40 held out',
     settings: { epochs: 2, batchSize: 4, learningRate: 1e-3 },
+    files: { train: here('train.jsonl'), held: here('test.jsonl') },
     exact: true,
     read: readOrders,
   };
@@ -89,6 +92,7 @@ function names(modelPath: string): Task {
     modelPath,
     description: 'three first names that begin with a letter: 400 lines to train on, 40 held out',
     settings: { epochs: 6, batchSize: 16, learningRate: 1e-2 },
+    files: { train: here('../names/train.jsonl'), held: here('../names/test.jsonl') },
     exact: false,
     read: readNames,
   };

@@ -12,7 +12,9 @@ export interface Start {
   readonly steps: number;
   readonly firstStep: number;
   readonly examples: number;
+  /** Of all examples, and those of them that the loss counts. */
   readonly tokens: number;
+  readonly trainedTokens: number;
 }
 
 /** Tells what is trained on what. */
@@ -20,7 +22,7 @@ export function tellStart(
   reporter: Reporter,
   session: Session,
   options: ReadyOptions,
-  { steps, firstStep, examples, tokens }: Start,
+  { steps, firstStep, examples, tokens, trainedTokens }: Start,
 ): void {
   const { trainable, total } = parameterCounts(session.model);
   const { backend } = session;
@@ -42,6 +44,8 @@ export function tellStart(
     trainableParameters: trainable,
     totalParameters: total,
     trainExamples: examples,
+    tokens,
+    trainedTokens,
     steps,
     firstStep,
   });

@@ -81,6 +81,7 @@ async function train(command: Command, options: ReadyOptions): Promise<void> {
           firstStep,
           examples: data.examples.length,
           tokens: data.tokens,
+          trainedTokens: data.trainedTokens,
         });
         progress.start(steps, firstStep, data.tokens / data.trainedTokens);
       },
