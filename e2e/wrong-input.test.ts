@@ -131,9 +131,9 @@ const table: readonly WrongInput[] = [
     says: ['[CLI_OUTPUT]', '@nowhere'],
   },
   {
-    title: 'an output that is a folder',
-    args: [...train, '--output=@folder'],
-    says: ['[CLI_OUTPUT]', '@folder', 'folder'],
+    title: 'an output that is a folder with other things in it',
+    args: [...train, '--output=@.'],
+    says: ['[CLI_OUTPUT]', '@.', 'other things'],
   },
   {
     title: 'an output below a file',
