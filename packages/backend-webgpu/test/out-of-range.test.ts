@@ -31,7 +31,7 @@ it.each(Object.keys(cases).flatMap((kernel) => [5, -1].map((bad) => [kernel, bad
     const values = [...(await backend.read(cases[kernel]!(bad)))];
     const half = values.length / 2;
     expect(values.slice(0, half).every(Number.isFinite)).toBe(true);
-    expect(values.slice(half)).toEqual(new Array(half).fill(Number.NaN));
+    expect(values.slice(half)).toEqual(Array.from({ length: half }, () => Number.NaN));
   },
 );
 
