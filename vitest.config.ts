@@ -21,7 +21,7 @@ export default defineConfig({
     // Each file in a process of its own, since native threads and open devices die with it; two, for engines use threads too.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
   },
 });
