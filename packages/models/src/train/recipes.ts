@@ -7,10 +7,10 @@ import { wholeModules, type ConfiguredAdapter } from '@lowrank/core';
 
 /** Only the output head is trained. A head tied to the embedding parts from it: the embedding stays. */
 export function headOnly(): ConfiguredAdapter {
-  return wholeModules(['lm_head'], { keepTies: false }) as unknown as ConfiguredAdapter;
+  return wholeModules(['lm_head'], { keepTies: false });
 }
 
 /** Every weight is trained, in f32: 16 bytes a parameter with AdamW. A tied head stays tied. */
 export function fullFineTuning(): ConfiguredAdapter {
-  return wholeModules(['model', 'lm_head']) as unknown as ConfiguredAdapter;
+  return wholeModules(['model', 'lm_head']);
 }
