@@ -58,7 +58,7 @@ async function findAdapter(powerPreference: GPUPowerPreference | undefined): Pro
   throw new BackendError(
     'BACKEND_NOT_AVAILABLE',
     inNode
-      ? 'WebGPU found no adapter: install a driver for Vulkan (Linux; a software one such as lavapipe or SwiftShader will do, ' +
+      ? 'WebGPU found no adapter: install a driver for Vulkan and its loader libvulkan.so.1 (Linux; a software one such as lavapipe or SwiftShader will do, ' +
           'named by VK_ICD_FILENAMES), Metal (macOS) or Direct3D 12 (Windows)'
       : 'WebGPU found no adapter: the browser has none, or has blocked it (see chrome://gpu)',
   );
