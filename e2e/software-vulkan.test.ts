@@ -11,8 +11,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Runs a module in a process whose environment names no driver but what is given. */
 function run(code: string, environment: Record<string, string> = {}): Promise<{ code: number | null; output: string }> {
-  const named = ['VK_ICD_FILENAMES', 'VK_DRIVER_FILES', 'LD_LIBRARY_PATH'];
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !named.includes(name)));
+  const named = new Set(['VK_ICD_FILENAMES', 'VK_DRIVER_FILES', 'LD_LIBRARY_PATH']);
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !named.has(name)));
   return new Promise((resolve) => {
     const args = ['--conditions=@lowrank/source', '--input-type=module', '-e', code];
     const child = spawn(process.execPath, args, { cwd: root, env: { ...env, ...environment }, timeout: 90_000 });
