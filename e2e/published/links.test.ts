@@ -6,7 +6,7 @@ import { root } from './pages.ts';
 
 describe('linksOf', () => {
   it('finds links inline and by reference, with what they quote', () => {
-    const page = ['[a](x/y.ts) and [b](z.md#part "a name")', '', '[c]: ../d.ts "another name"'].join('\n');
+    const page = ['[a](x/y.ts) and [b](z.md#part "a name")', '', "[c]: ../d.ts 'another name'"].join('\n');
     expect(linksOf(page)).toEqual([
       { line: 1, path: 'x/y.ts', anchor: undefined, title: undefined },
       { line: 1, path: 'z.md', anchor: 'part', title: 'a name' },

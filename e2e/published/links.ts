@@ -10,8 +10,9 @@ export interface Link {
   readonly title: string | undefined;
 }
 
-const INLINE = /\]\(([^()\s]+)(?:\s+"([^"]*)")?\)/g;
-const DEFINITION = /^\[[^\]]+\]:\s+(\S+)(?:\s+"([^"]*)")?\s*$/;
+const TITLE = /(?:\s+(?:"([^"]*)"|'([^']*)'))?/.source;
+const INLINE = new RegExp(String.raw`\]\(([^()\s]+)${TITLE}\)`, 'g');
+const DEFINITION = new RegExp(String.raw`^\[[^\]]+\]:\s+(\S+)${TITLE}\s*$`);
 const CODE = /`[^`]*`/g;
 
 /** The links of a page, inline and by reference, that do not lead out of the repository. Code is no text. */
@@ -20,10 +21,10 @@ export function linksOf(markdown: string): Link[] {
     const plain = text.replaceAll(CODE, '');
     const definition = DEFINITION.exec(plain);
     const matches = definition === null ? [...plain.matchAll(INLINE)] : [definition];
-    return matches.flatMap(([, target, title]) => {
+    return matches.flatMap(([, target, double, single]) => {
       if (target === undefined || /^[a-z]+:/.test(target)) return [];
       const [path = '', anchor] = target.split('#');
-      return [{ line, path, anchor, title }];
+      return [{ line, path, anchor, title: double ?? single }];
     });
   });
 }
