@@ -5,6 +5,8 @@ import { median } from './report.ts';
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url));
 
+const machine = expect.stringMatching(/Node \d/) as string;
+
 function bench(...args: string[]) {
   return spawnSync(process.execPath, ['--conditions=@lowrank/source', main, ...args], { encoding: 'utf8' });
 }
@@ -17,7 +19,7 @@ it('gemm --json prints one figure a line: the peak, then each product as a part 
     .split('\n')
     .map((line): unknown => JSON.parse(line));
   const subject = expect.stringMatching(/^wasm \w+, 1 thread$/) as string;
-  const common = { name: 'gemm', subject, unit: 'GFLOP/s', value: expect.any(Number) as number };
+  const common = { name: 'gemm', subject, unit: 'GFLOP/s', value: expect.any(Number) as number, machine };
   expect(figures).toEqual([
     { ...common, case: 'multiply-add peak', ratio: null },
     { ...common, case: 'lora x A^T 1024x8x576', ratio: expect.any(Number) as number },
@@ -31,7 +33,7 @@ it('gemm --backend webgpu counts the dispatches of a product beside its speed', 
     .trim()
     .split('\n')
     .map((line): unknown => JSON.parse(line));
-  const common = { name: 'gemm', subject: expect.stringMatching(/^webgpu, ./) as string, ratio: null };
+  const common = { name: 'gemm', subject: expect.stringMatching(/^webgpu, ./) as string, ratio: null, machine };
   const name = 'token f32 1x1536x576';
   expect(figures).toEqual([
     { ...common, case: name, unit: 'GFLOP/s', value: expect.any(Number) as number },

@@ -1,0 +1,81 @@
+import { count, counts, engines, optionalCount, type Options } from './options.ts';
+
+export type Benchmark = (options: Options, operands: readonly string[]) => Promise<void>;
+
+/** `--quick`: everything runs, in sizes that say nothing. */
+const quickShape = { batch: 1, tokens: 16 };
+
+function common(options: Options): { threads: number[]; rounds: number; steps: number } {
+  const { quick } = options;
+  return {
+    threads: counts('threads', options.threads ?? (quick ? '1' : '2,1')),
+    rounds: count(options, 'rounds', quick ? 1 : 5),
+    steps: count(options, 'steps', quick ? 1 : 2),
+  };
+}
+
+/** By name, then by backend. What a benchmark needs is loaded when it is asked for. */
+export const benchmarks: Readonly<Record<string, Readonly<Record<string, Benchmark>>>> = {
+  gemm: {
+    cpu: async ({ filter, json, ...options }) => {
+      const { gemm } = await import('./gemm.ts');
+      await gemm({
+        threads: counts('threads', options.threads ?? '1,2'),
+        engines: engines(options.engines),
+        filter,
+        json,
+      });
+    },
+    webgpu: async ({ filter, json }) => {
+      const { webgpuGemm } = await import('./webgpu/gemm.ts');
+      await webgpuGemm({ filter, json });
+    },
+  },
+  train: {
+    cpu: async (options) => {
+      const { model, filter, subjects, json, quick } = options;
+      const batch = optionalCount(options, 'batch') ?? (quick ? quickShape.batch : undefined);
+      const tokens = optionalCount(options, 'tokens') ?? (quick ? quickShape.tokens : undefined);
+      const { train } = await import('./training/train.ts');
+      await train({
+        ...common(options),
+        model,
+        filter,
+        subjects,
+        ...(batch === undefined ? {} : { batch }),
+        ...(tokens === undefined ? {} : { tokens }),
+        json,
+      });
+    },
+    webgpu: async (options) => {
+      const { model, json } = options;
+      const [batch, tokens] = [count(options, 'batch', 1), count(options, 'tokens', 16)];
+      const { webgpuTrain } = await import('./webgpu/train.ts');
+      await webgpuTrain({ model, batch, tokens, json });
+    },
+  },
+  generate: {
+    cpu: async (options) => {
+      const { model, filter, subjects, json, quick } = options;
+      const { generate } = await import('./generate/generate.ts');
+      const tokens = count(options, 'tokens', quick ? 4 : 64);
+      const prompts = quick ? [16] : [128, 512];
+      await generate({ ...common(options), model, filter, subjects, prompts, tokens, json });
+    },
+  },
+  chat: {
+    cpu: async (options) => {
+      const { model, subjects, json, quick } = options;
+      const { threads, rounds } = common({ ...options, threads: options.threads ?? (quick ? '1' : '2') });
+      const { chat } = await import('./chat/chat.ts');
+      await chat({
+        model,
+        threads,
+        rounds: options.rounds === undefined ? Math.min(rounds, 3) : rounds,
+        subjects,
+        json,
+        quick,
+      });
+    },
+  },
+};
