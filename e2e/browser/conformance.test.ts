@@ -30,24 +30,24 @@ afterAll(async () => {
 
 describe.each(browserBackends)('$name', (backend) => {
   let page: PageDriver;
-  let passed = 0;
 
   beforeAll(async () => {
     page = await PageDriver.open(browser, server, backend);
   });
 
   afterAll(async () => {
-    const report = await page.report();
-    if (report !== undefined) writeReport(report);
-    process.stdout.write(`${backend.name}: ${passed} tests passed in ${browser.version()}\n`);
-    await page.close();
+    const outcome = await page?.outcome();
+    if (outcome !== undefined) {
+      process.stdout.write(`${outcome.summary}\n`);
+      writeReport(outcome.report);
+    }
+    await page?.close();
   });
 
   const runner = pathRunner(describe, (path) => {
     it(path.at(-1)!, { timeout: LIMIT_MS + 10_000 }, async () => {
       const failure = await page.run(path);
       if (failure !== undefined) throw new Error(failure);
-      passed++;
     });
   });
   // Here it only names the tests.

@@ -1,12 +1,18 @@
-import { backendConformance, keptReport } from '@lowrank/conformance';
+import { backendConformance, keptReport, summary } from '@lowrank/conformance';
 import type { KeptReport } from '@lowrank/conformance';
 import type { BrowserBackend } from '../backends.ts';
 import { pathRunner } from '../path-runner.ts';
 
+export interface SuiteOutcome {
+  readonly report: KeptReport;
+  /** In one line. */
+  readonly summary: string;
+}
+
 /** The suite over one backend, in the page: its tests run when they are asked for. */
 export class SuiteInPage {
   readonly #tests = new Map<string, () => Promise<void>>();
-  #report: KeptReport | undefined;
+  #outcome: SuiteOutcome | undefined;
 
   constructor(backend: BrowserBackend) {
     const runner = pathRunner(
@@ -19,7 +25,10 @@ export class SuiteInPage {
     );
     backendConformance(runner, () => backend.start(), {
       onReport: (report) => {
-        this.#report = keptReport(backend.name, report);
+        this.#outcome = {
+          report: keptReport(backend.name, report),
+          summary: summary({ ...report, backend: backend.name }),
+        };
       },
     });
   }
@@ -37,7 +46,7 @@ export class SuiteInPage {
   }
 
   /** There when the last test is done. */
-  report(): KeptReport | undefined {
-    return this.#report;
+  outcome(): SuiteOutcome | undefined {
+    return this.#outcome;
   }
 }

@@ -26,7 +26,7 @@ export async function launchBrowser(): Promise<Browser> {
     return await chromium.launch({ ...found, args, headless: true, timeout: 60_000 });
   } catch (error) {
     throw new Error(
-      `${found.executablePath ?? 'Chrome'} did not start. Put the path of a Chrome or Chromium, 121 or newer, into the ` +
+      `${found.executablePath ?? 'Chrome'} did not start. Put the path of a current Chrome or Chromium into the ` +
         `environment variable LOWRANK_CHROMIUM. ${error instanceof Error ? error.message : String(error)}`,
       { cause: error },
     );

@@ -37,7 +37,7 @@ function unpackChromium(folder: string): void {
 }
 
 /** The environment in which the program loads: ours, with the libraries that came with it only where the system has not got all. */
-function libraryPath(executable: string, libraries: string): Record<string, string> {
+export function libraryPath(executable: string, libraries: string): Record<string, string> {
   const ours = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => !!entry[1]));
   if (spawnSync(executable, ['--version'], { timeout: 30_000 }).status === 0) return ours;
   return { ...ours, LD_LIBRARY_PATH: [libraries, ours['LD_LIBRARY_PATH']].filter(Boolean).join(':') };

@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
-import type { KeptReport } from '@lowrank/conformance';
 import type { BrowserBackend } from '../backends.ts';
 import type { PageGlobals } from '../page/main.ts';
+import type { SuiteOutcome } from '../page/suite.ts';
 import type { PageServer } from './page-server.ts';
 
 /** Longer than any test takes on a busy machine: what has not ended by then hangs. */
@@ -44,8 +44,8 @@ export class PageDriver {
     return this.#call((titles) => (globalThis as unknown as PageGlobals).suite.run(titles), path);
   }
 
-  report(): Promise<KeptReport | undefined> {
-    return this.#call(() => (globalThis as unknown as PageGlobals).suite.report(), undefined);
+  outcome(): Promise<SuiteOutcome | undefined> {
+    return this.#call(() => (globalThis as unknown as PageGlobals).suite.outcome(), undefined);
   }
 
   close(): Promise<void> {
