@@ -1,4 +1,4 @@
-import { count, counts, engines, optionalCount, type Options } from './options.ts';
+import { count, counts, engines, known, optionalCount, type Options } from './options.ts';
 
 export type Benchmark = (options: Options, operands: readonly string[]) => Promise<void>;
 
@@ -17,11 +17,15 @@ function common(options: Options): { threads: number[]; rounds: number; steps: n
 /** By name, then by backend. What a benchmark needs is loaded when it is asked for. */
 export const benchmarks: Readonly<Record<string, Readonly<Record<string, Benchmark>>>> = {
   gemm: {
-    cpu: async ({ filter, json, ...options }) => {
+    cpu: async (options) => {
+      const { filter, json, quick } = options;
+      const { peerNames } = await import('./gemm/peers.ts');
       const { gemm } = await import('./gemm.ts');
       await gemm({
         threads: counts('threads', options.threads ?? '1,2'),
         engines: engines(options.engines),
+        peers: options.peers === 'none' ? [] : known('peers', options.peers ?? peerNames.join(','), peerNames),
+        rounds: count(options, 'rounds', quick ? 1 : 9),
         filter,
         json,
       });
@@ -76,6 +80,29 @@ export const benchmarks: Readonly<Record<string, Readonly<Record<string, Benchma
         json,
         quick,
       });
+    },
+  },
+  load: {
+    cpu: async (options) => {
+      const { model, subjects, json, quick } = options;
+      const { load } = await import('./training/load.ts');
+      const { threads, rounds } = common({ ...options, threads: options.threads ?? (quick ? '1' : '2') });
+      await load({ model, threads, rounds, subjects, json });
+    },
+  },
+  grow: {
+    cpu: async (options) => {
+      const { model, filter, subjects, json, quick } = options;
+      const { grow } = await import('./grow/grow.ts');
+      const { threads } = common({ ...options, threads: options.threads ?? (quick ? '1' : '2') });
+      await grow({ model, threads, steps: count(options, 'steps', quick ? 1 : 3), filter, subjects, quick, json });
+    },
+  },
+  size: {
+    cpu: async (options) => {
+      const { size } = await import('./size/size.ts');
+      const { rounds } = common(options);
+      await size({ rounds, peers: options.peers !== 'none', json: options.json });
     },
   },
 };

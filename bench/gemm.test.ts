@@ -7,19 +7,34 @@ const main = fileURLToPath(new URL('main.ts', import.meta.url));
 
 const machine = expect.stringMatching(/Node \d/) as string;
 
+const spread = [expect.any(Number) as number, expect.any(Number) as number];
+
 function bench(...args: string[]) {
   return spawnSync(process.execPath, ['--conditions=@lowrank/source', main, ...args], { encoding: 'utf8' });
 }
 
 it('gemm --json prints one figure a line: the peak, then each product as a part of it', () => {
-  const { status, stdout } = bench('gemm', '--json', '--engines', 'wasm', '--threads', '1', '--filter', 'lora x');
+  const { status, stdout } = bench(
+    'gemm',
+    '--json',
+    '--engines',
+    'wasm',
+    '--threads',
+    '1',
+    '--rounds',
+    '1',
+    '--peers',
+    'none',
+    '--filter',
+    'lora x',
+  );
   expect(status).toBe(0);
   const figures = stdout
     .trim()
     .split('\n')
     .map((line): unknown => JSON.parse(line));
   const subject = expect.stringMatching(/^wasm \w+, 1 thread$/) as string;
-  const common = { name: 'gemm', subject, unit: 'GFLOP/s', value: expect.any(Number) as number, machine };
+  const common = { name: 'gemm', subject, unit: 'GFLOP/s', value: expect.any(Number) as number, spread, machine };
   expect(figures).toEqual([
     { ...common, case: 'multiply-add peak', ratio: null },
     { ...common, case: 'lora x A^T 1024x8x576', ratio: expect.any(Number) as number },

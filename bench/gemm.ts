@@ -1,14 +1,21 @@
 /**
  * Matrix products on the CPU backend, against the peak of multiply-adds that the same threads reach when they do nothing
- * else. Peak and products are measured in turns within one run, since a shared machine's speed changes from minute to minute.
+ * else, and against other engines. All take turns within one run, since a shared machine's speed changes from minute to minute.
  */
 import { cpu, type CpuBackend, type CpuOptions } from '@lowrank/backend-cpu';
-import { BackendError, blockFormats, type Backend, type InlineBlockFormat, type Storage } from '@lowrank/core';
-import { median, print, type Figure } from './report.ts';
+import { BackendError, blockFormats, quantize4bit, type Backend, type Storage } from '@lowrank/core';
+import { startPeers, type Kind, type Peer } from './gemm/peers.ts';
+import { cases, describe, operations, values, type Product } from './gemm/product.ts';
+import type { ProductAnswer } from './gemm/protocol.ts';
+import { median, print, summary, threadsText, type Figure } from './report.ts';
+
+export { cases, describe } from './gemm/product.ts';
 
 export interface GemmOptions {
   readonly threads: readonly number[];
   readonly engines: readonly string[];
+  readonly peers: readonly string[];
+  readonly rounds: number;
   readonly filter: string;
   readonly json: boolean;
 }
@@ -24,39 +31,6 @@ export const engineNames = [
   'wasm-unshared',
 ] as const;
 
-export interface Product {
-  readonly name: string;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly transposeA?: true;
-  readonly transposeB?: true;
-  /** b is in blocks of this format: x W^T where transposeB, else x W. */
-  readonly format?: InlineBlockFormat;
-}
-
-/** The sizes of SmolLM2-135M: 576 wide, 192 for keys and values, 1536 in the feed-forward part, 49152 tokens. */
-export const cases: readonly Product[] = [
-  { name: 'matrix', m: 512, n: 576, k: 1536 },
-  { name: 'layer forward', m: 1024, n: 576, k: 576, transposeB: true },
-  { name: 'layer forward', m: 1024, n: 192, k: 576, transposeB: true },
-  { name: 'layer forward', m: 1024, n: 1536, k: 576, transposeB: true },
-  { name: 'layer forward', m: 1024, n: 576, k: 1536, transposeB: true },
-  { name: 'layer backward', m: 1024, n: 576, k: 1536 },
-  { name: 'layer q4_1 forward', m: 1024, n: 1536, k: 576, transposeB: true, format: 'q4_1' },
-  { name: 'layer q4_1 backward', m: 1024, n: 576, k: 1536, format: 'q4_1' },
-  { name: 'layer q8_0 forward', m: 1024, n: 576, k: 1536, transposeB: true, format: 'q8_0' },
-  { name: 'head q8_0 forward', m: 128, n: 49152, k: 576, transposeB: true, format: 'q8_0' },
-  { name: 'lora x A^T', m: 1024, n: 8, k: 576, transposeB: true },
-  { name: 'lora h B^T', m: 1024, n: 1536, k: 8, transposeB: true },
-  { name: 'lora dh^T x', m: 8, n: 576, k: 1024, transposeA: true },
-  { name: 'lora dy^T h', m: 1536, n: 8, k: 1024, transposeA: true },
-  { name: 'token f32', m: 1, n: 1536, k: 576, transposeB: true },
-  { name: 'token q4_1', m: 1, n: 1536, k: 576, transposeB: true, format: 'q4_1' },
-  { name: '40 tokens q4_1', m: 40, n: 1536, k: 576, transposeB: true, format: 'q4_1' },
-];
-
-const rounds = 9;
 /**
  * How long one measurement lasts, about, in milliseconds: some products back to back, as in training, so that waking a
  * thread and waiting for the answer do not count as multiplying.
@@ -65,14 +39,149 @@ const duration = 25;
 
 export async function gemm(options: GemmOptions): Promise<void> {
   const chosen = cases.filter((product) => describe(product).includes(options.filter));
-  for (const engine of options.engines) {
-    for (const threads of options.threads) {
+  for (const threads of options.threads) {
+    await using running = new AsyncDisposableStack();
+    const contenders: Contender[] = [];
+    for (const engine of options.engines) {
       const backend = await start(engine, threads);
       if (backend === undefined) continue;
-      print(await measure(backend, chosen), options.json);
-      await backend.dispose();
+      running.defer(() => backend.dispose());
+      contenders.push(ours(backend, engine));
+    }
+    for (const peer of await startPeers(options.peers, threads)) {
+      running.use(peer.subject);
+      contenders.push(theirs(peer, threads));
+    }
+    for (const product of chosen) await measure(product, contenders, options.rounds);
+    for (const contender of contenders) print(figures(contender, chosen, contenders), options.json);
+  }
+}
+
+/** An engine, ours or a peer's, and what was measured of it. */
+interface Contender {
+  readonly subject: string;
+  readonly name: string;
+  readonly kind: Kind;
+  readonly own: boolean;
+  /** Operations a second of a product repeated back to back; undefined where it has no such product. */
+  speed(product: Product, repeats: number): Promise<number | undefined>;
+  /** Of multiply-adds alone, which peers do not tell. */
+  peak?(): Promise<number>;
+  readonly peaks: number[];
+  /** By product; NaN in the rounds of one that it does not have. */
+  readonly speeds: Map<Product, number[]>;
+  /** By product: of the peak of the same moment. */
+  readonly ratios: Map<Product, number[]>;
+}
+
+function ours(backend: CpuBackend, engine: string): Contender {
+  const prepared = new Map<Product, () => number>();
+  // As many chunks as a product has, so that a thread that is held up costs both alike.
+  const multiplyAdds = (): number => backend.multiplyAdds(16 * backend.threads, 10_000);
+  let peakRepeats: number | undefined;
+  return {
+    subject: `${backend.engine}, ${threadsText(backend.threads)}`,
+    name: backend.engine,
+    kind: engine.startsWith('wasm') ? 'wasm' : 'native',
+    own: true,
+    async speed(product, repeats) {
+      if (!prepared.has(product)) prepared.set(product, prepare(backend, product));
+      return operationsPerSecond(backend, prepared.get(product)!, repeats);
+    },
+    async peak() {
+      if (peakRepeats === undefined) {
+        await operationsPerSecond(backend, multiplyAdds, 1);
+        peakRepeats = repeatsFor(await operationsPerSecond(backend, multiplyAdds, 1), multiplyAdds());
+      }
+      return operationsPerSecond(backend, multiplyAdds, peakRepeats);
+    },
+    peaks: [],
+    speeds: new Map(),
+    ratios: new Map(),
+  };
+}
+
+function theirs({ subject, kind }: Peer, threads: number): Contender {
+  return {
+    subject: `${subject.name}, ${threadsText(threads)}`,
+    name: subject.name,
+    kind,
+    own: false,
+    async speed(product, repeats) {
+      const { seconds } = (await subject.ask({ product, repeats })) as ProductAnswer;
+      return seconds === null ? undefined : (operations(product) * repeats) / seconds;
+    },
+    peaks: [],
+    speeds: new Map(),
+    ratios: new Map(),
+  };
+}
+
+async function measure(product: Product, contenders: readonly Contender[], rounds: number): Promise<void> {
+  const repeats = new Map<Contender, number>();
+  for (const contender of contenders) {
+    // Warms up, and tells how many calls make one measurement.
+    if ((await contender.speed(product, 1)) === undefined) continue;
+    repeats.set(contender, repeatsFor((await contender.speed(product, 1))!, operations(product)));
+    contender.speeds.set(product, []);
+    contender.ratios.set(product, []);
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const [contender, times] of repeats) {
+      // Each product stands beside a peak of its own moment.
+      const peak = await contender.peak?.();
+      const speed = (await contender.speed(product, times))!;
+      contender.speeds.get(product)!.push(speed);
+      if (peak === undefined) continue;
+      contender.peaks.push(peak);
+      contender.ratios.get(product)!.push(speed / peak);
     }
   }
+}
+
+function repeatsFor(operationsPerSecond: number, operations: number): number {
+  return Math.max(1, Math.min(1000, Math.round((duration / 1000 / operations) * operationsPerSecond)));
+}
+
+function figures(contender: Contender, chosen: readonly Product[], all: readonly Contender[]): Figure[] {
+  const { subject, peaks, speeds, ratios } = contender;
+  const common = { name: 'gemm', subject };
+  const figure = (name: string, of: readonly number[], ratio: number | null): Figure => ({
+    ...common,
+    case: name,
+    ...summary(of.map((value) => value / 1e9)),
+    unit: 'GFLOP/s',
+    ratio,
+  });
+  return [
+    ...(peaks.length === 0 ? [] : [figure('multiply-add peak', peaks, null)]),
+    ...chosen.flatMap((product): Figure[] => {
+      const measured = speeds.get(product);
+      if (measured === undefined) return [];
+      const ofPeak = ratios.get(product)!;
+      const peer = contender.own ? fastestPeer(product, contender.kind, all) : undefined;
+      return [
+        figure(describe(product), measured, ofPeak.length === 0 ? null : median(ofPeak)),
+        ...(peer === undefined ? [] : [besidePeer(product, measured, peer, common)]),
+      ];
+    }),
+  ];
+}
+
+function fastestPeer(product: Product, kind: Kind, all: readonly Contender[]): Contender | undefined {
+  return all
+    .filter((other) => !other.own && other.kind === kind && other.speeds.has(product))
+    .toSorted((a, b) => median(b.speeds.get(product)!) - median(a.speeds.get(product)!))[0];
+}
+
+function besidePeer(
+  product: Product,
+  measured: readonly number[],
+  { name, speeds }: Contender,
+  common: Pick<Figure, 'name' | 'subject'>,
+): Figure {
+  const ratios = summary(measured.map((speed, round) => speed / speeds.get(product)![round]!));
+  return { ...common, case: `${describe(product)}, by ${name}`, ...ratios, unit: '', ratio: ratios.value };
 }
 
 /** Undefined, and said on stderr, where the engine does not run here. */
@@ -88,51 +197,6 @@ async function start(name: string, threads: number): Promise<CpuBackend | undefi
   }
 }
 
-async function measure(backend: CpuBackend, chosen: readonly Product[]): Promise<Figure[]> {
-  const subject = `${backend.engine}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
-  const runs = [
-    // As many chunks as a product has, so that a thread that is held up costs both alike.
-    () => backend.multiplyAdds(16 * backend.threads, 10_000),
-    ...chosen.map((product) => prepare(backend, product)),
-  ];
-  const repeats = runs.map(() => 1);
-  for (const [i, run] of runs.entries()) {
-    // Warms up, and tells how many calls make one measurement.
-    await operationsPerSecond(backend, run, 1);
-    const speed = await operationsPerSecond(backend, run, 1);
-    repeats[i] = Math.max(1, Math.min(1000, Math.round((duration / 1000 / run()) * speed)));
-  }
-  const peaks: number[] = [];
-  const speeds = chosen.map((): number[] => []);
-  const ratios = chosen.map((): number[] => []);
-  for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < chosen.length; i++) {
-      // Each product stands beside a peak of its own moment.
-      const peak = await operationsPerSecond(backend, runs[0]!, repeats[0]!);
-      const speed = await operationsPerSecond(backend, runs[i + 1]!, repeats[i + 1]!);
-      peaks.push(peak);
-      speeds[i]!.push(speed);
-      ratios[i]!.push(speed / peak);
-    }
-  }
-  const figure = (name: string, value: number, ratio: number | null): Figure => ({
-    name: 'gemm',
-    case: name,
-    subject,
-    value: value / 1e9,
-    unit: 'GFLOP/s',
-    ratio,
-  });
-  return [
-    figure('multiply-add peak', median(peaks), null),
-    ...chosen.map((product, i) => figure(describe(product), median(speeds[i]!), median(ratios[i]!))),
-  ];
-}
-
-export function describe({ name, m, n, k }: Product): string {
-  return `${name} ${m}x${n}x${k}`;
-}
-
 /** A call that enqueues the product and returns its number of floating-point operations. */
 export function prepare(backend: Backend, product: Product): () => number {
   const { m, n, k, format } = product;
@@ -146,23 +210,22 @@ export function prepare(backend: Backend, product: Product): () => number {
     const spec = { batch: 1, m, n, k, transposeA, transposeB, batchA: true, batchB: true };
     multiply = () => backend.kernels.matmul(a, b, spec);
   } else {
-    const { blockSize, bytesPerBlock } = blockFormats[format];
-    // Any bytes without the exponent of infinity and NaN are blocks.
-    const bytes = new Uint8Array((rows * columns * bytesPerBlock) / blockSize);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 37) & 0x3b;
-    const b = backend.uploadBlocks!(bytes, format, [rows, columns]);
+    const b = backend.uploadBlocks!(blocks(format, rows, columns), format, [rows, columns]);
     multiply = () => backend.kernels.matmulQuantized!(a, b, { format, m, rows, columns, transposed: !transposeB });
   }
   return () => {
     backend.free(multiply());
-    return 2 * m * n * k;
+    return operations(product);
   };
 }
 
-function values(length: number): Float32Array {
-  const result = new Float32Array(length);
-  for (let i = 0; i < length; i++) result[i] = ((i * 7919) % 2003) / 1001 - 1;
-  return result;
+function blocks(format: NonNullable<Product['format']>, rows: number, columns: number): Uint8Array<ArrayBuffer> {
+  if (format === 'nf4') return quantize4bit(values(rows * columns), [rows, columns]).data;
+  const { blockSize, bytesPerBlock } = blockFormats[format];
+  // Any bytes without the exponent of infinity and NaN are blocks.
+  const bytes = new Uint8Array((rows * columns * bytesPerBlock) / blockSize);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 37) & 0x3b;
+  return bytes;
 }
 
 /** Of a call repeated `repeats` times, enqueued back to back. */

@@ -12,6 +12,8 @@ export interface TrainingSettings {
   readonly length: number;
   readonly threads: number;
   readonly checkpointing: boolean;
+  /** Adapters of this kind on the model at once, all trained; lowrank only. Default 1. */
+  readonly adapters?: number;
 }
 
 /** What a subject says once the model is loaded and the adapter on it. */

@@ -3,10 +3,10 @@
  * are loaded side by side and take a few steps each in turn.
  */
 import { baseModels, type BaseModels } from '../peers/base-models.ts';
-import { pytorch } from '../peers/pytorch/install.ts';
-import { program, Subject, type Start } from '../process/subject.ts';
+import { Subject } from '../process/subject.ts';
 import { medianRatio, print, summary, threadsText, type Figure } from '../report.ts';
 import { groups, type Group, type Trainee } from './cases.ts';
+import { commandOf } from './command.ts';
 import type { StepsAnswer } from './settings.ts';
 
 export interface TrainOptions {
@@ -129,13 +129,4 @@ function requireSameLoss(runners: readonly Runner[]): void {
       `${first!.trainee.subject} and ${trainee.subject} do not compute the same: their first losses are ${first!.firstLoss} and ${firstLoss}`,
     );
   }
-}
-
-async function commandOf({ engine, base, shape }: Trainee, threads: number, models: BaseModels): Promise<Start> {
-  const settings = JSON.stringify({ ...shape, threads });
-  if (engine === undefined) {
-    return pytorch('train.py', [models.folder, settings]);
-  }
-  const model = base === 'quantized' ? models.quantized : models.f32;
-  return program(import.meta.url, 'worker.ts', [model, settings, engine, ...(base === 'nf4' ? ['nf4'] : [])]);
 }

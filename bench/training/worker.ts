@@ -1,7 +1,7 @@
 /**
  * Fine-tuning steps by lowrank, in a process of its own.
  *
- *   node worker.ts <model> <settings as JSON> <engine> [adapters=N] [nf4]
+ *   node worker.ts <model> <settings as JSON> <engine> [nf4]
  *
  * Says `Loaded`, then answers each `StepsRequest` with a `StepsAnswer`.
  */
@@ -19,7 +19,7 @@ const [path, json, engine, format] = process.argv.slice(2) as [
   NonNullable<CpuOptions['engine']>,
   string?,
 ];
-const settings = JSON.parse(json) as TrainingSettings & { readonly adapters?: number };
+const settings = JSON.parse(json) as TrainingSettings;
 const { rank, alpha, targets, threads } = settings;
 
 await using base = await openBaseModel(path);
