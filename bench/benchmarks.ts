@@ -1,4 +1,5 @@
-import { count, counts, engines, known, optionalCount, type Options } from './options.ts';
+import { fileURLToPath } from 'node:url';
+import { count, counts, engines, known, optionalCount, UsageError, type Options } from './options.ts';
 
 export type Benchmark = (options: Options, operands: readonly string[]) => Promise<void>;
 
@@ -105,4 +106,32 @@ export const benchmarks: Readonly<Record<string, Readonly<Record<string, Benchma
       await size({ rounds, peers: options.peers !== 'none', json: options.json });
     },
   },
+  page: {
+    cpu: async ({ out }, [results, ...rest]) => {
+      if (results === undefined || rest.length > 0) {
+        throw new UsageError(
+          'page takes the file that npm run --silent bench -- all --json > results.jsonl has written',
+        );
+      }
+      const { writePage } = await import('./page/page.ts');
+      await writePage(results, out ?? fileURLToPath(new URL('../docs', import.meta.url)));
+    },
+  },
+  all: {
+    cpu: async (options) => {
+      for (const name of everything) {
+        try {
+          await benchmarks[name]!['cpu']!(options, []);
+        } catch (error) {
+          if (error instanceof UsageError) throw error;
+          // The others may still run; the exit code tells that not all did.
+          process.stderr.write(`bench: ${name} failed: ${error instanceof Error ? error.message : String(error)}\n`);
+          process.exitCode = 1;
+        }
+      }
+    },
+  },
 };
+
+/** What `all` runs, in this order. */
+const everything = ['train', 'chat', 'generate', 'load', 'grow', 'gemm', 'size'] as const;

@@ -23,6 +23,7 @@ export function parse(args: readonly string[]) {
         tokens: { type: 'string' },
         steps: { type: 'string' },
         rounds: { type: 'string' },
+        out: { type: 'string' },
         quick: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h' },

@@ -60,10 +60,10 @@ export const peerNames: readonly string[] = Object.keys(recipes);
 export async function startPeers(names: readonly string[], threads: number): Promise<Peer[]> {
   const peers: Peer[] = [];
   for (const name of names) {
-    const { kind, oneThread, start } = recipes[name]!;
-    if (oneThread === true && threads > 1) continue;
+    const recipe = recipes[name]!;
+    if (recipe.oneThread === true && threads > 1) continue;
     try {
-      peers.push({ subject: await Subject.start(name, await start(threads)), kind });
+      peers.push({ subject: await Subject.start(name, await recipe.start(threads)), kind: recipe.kind });
     } catch (error) {
       process.stderr.write(`bench: ${name} is left out: ${error instanceof Error ? error.message : String(error)}\n`);
     }

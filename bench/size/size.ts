@@ -24,18 +24,28 @@ export interface SizeOptions {
 interface Selection {
   readonly subject: string;
   readonly packages: readonly string[];
+  /** Whether a page can use it: then it has a bundle. WebAssembly that lies beside the bundle is not counted. */
+  readonly browser: boolean;
 }
 
 const selections: readonly Selection[] = [
-  { subject: 'core, cpu and lora', packages: ['@lowrank/core', '@lowrank/backend-cpu', '@lowrank/adapter-lora'] },
-  { subject: 'lowrank, all of it', packages: ['lowrank'] },
+  {
+    subject: 'core, cpu and lora',
+    packages: ['@lowrank/core', '@lowrank/backend-cpu', '@lowrank/adapter-lora'],
+    browser: true,
+  },
+  { subject: 'lowrank, all of it', packages: ['lowrank'], browser: false },
 ];
 
 const peers: readonly Selection[] = [
-  { subject: 'onnxruntime-node', packages: ['onnxruntime-node'] },
-  { subject: 'onnxruntime-web', packages: ['onnxruntime-web'] },
-  { subject: 'TensorFlow.js (WASM)', packages: ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'] },
-  { subject: 'jax-js', packages: ['@jax-js/jax'] },
+  { subject: 'onnxruntime-node', packages: ['onnxruntime-node'], browser: false },
+  { subject: 'onnxruntime-web', packages: ['onnxruntime-web'], browser: true },
+  {
+    subject: 'TensorFlow.js (WASM)',
+    packages: ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'],
+    browser: true,
+  },
+  { subject: 'jax-js', packages: ['@jax-js/jax'], browser: true },
 ];
 
 export async function size({ rounds, peers: withPeers, json }: SizeOptions): Promise<void> {
@@ -124,7 +134,7 @@ async function costs(place: string, selection: Selection, rounds: number): Promi
       });
       times.push(Number(/[\d.]+$/.exec(output)![0]));
     }
-    const bundle = await bundled(entry);
+    const bundle = selection.browser ? await bundled(entry) : undefined;
     return [
       { ...common, case: 'import', ...summary(times), unit: 'ms' },
       ...(bundle === undefined
@@ -136,22 +146,18 @@ async function costs(place: string, selection: Selection, rounds: number): Promi
   }
 }
 
-/** Undefined for what is not made for browsers. */
-async function bundled(entry: string): Promise<number | undefined> {
-  try {
-    const build = await rolldown({
-      input: entry,
-      platform: 'browser',
-      logLevel: 'silent',
-      external: [/^node:/, ...builtinModules],
-    });
-    const { output } = await build.generate({ format: 'esm', minify: true });
-    await build.close();
-    const first = output.filter((part) => part.type === 'chunk');
-    return first.reduce((total, { code }) => total + gzipSync(code).length, 0);
-  } catch {
-    return undefined;
-  }
+/** Bytes of all chunks, minified and gzipped. */
+async function bundled(entry: string): Promise<number> {
+  const bundle = await rolldown({
+    input: entry,
+    platform: 'browser',
+    logLevel: 'silent',
+    external: [/^node:/, ...builtinModules],
+  });
+  const { output } = await bundle.generate({ format: 'esm', minify: true });
+  await bundle.close();
+  const chunks = output.filter((part) => part.type === 'chunk');
+  return chunks.reduce((total, { code }) => total + gzipSync(code).length, 0);
 }
 
 function bytesFigure({ subject }: Selection, name: string, bytes: number): Figure {

@@ -32,7 +32,7 @@ export const commands = {
     usageFile: 'scripts/support.usage.txt',
   },
   bench: {
-    summary: "benchmarks: matrix products, against the machine's measured peak",
+    summary: 'benchmarks, beside peers: npm run bench -- --help lists them',
     run: [source, 'bench/main.ts'],
     usageFile: 'bench/usage.txt',
   },
