@@ -61,6 +61,8 @@ it.each([
   ['an unknown one', ['nothing']],
   ['an unknown option', ['gemm', '--fast']],
   ['an unknown engine', ['gemm', '--engines', 'gpu']],
+  ['an unknown peer', ['gemm', '--peers', 'blas']],
+  ['a page of no run', ['page']],
   ['an unknown backend', ['gemm', '--backend', 'gpu']],
   ['a backend that a benchmark does not run on', ['train', '--backend', 'tfjs']],
   ['no number of tokens', ['train', '--backend', 'webgpu', '--tokens', '0']],

@@ -1,7 +1,10 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { bars, isMet, losses } from './bars.ts';
 import { readLines } from './lines.ts';
-import { pageOf } from './page.ts';
+import { pageOf, writePage } from './page.ts';
 import type { Line } from '../report.ts';
 
 const machine = 'a machine, 2 threads';
@@ -71,4 +74,19 @@ it('a line that is no figure is an error with its number', () => {
   expect(() => readLines(text)).toThrow(/^line 3 /);
   expect(() => readLines('> npm run bench')).toThrow(/^line 1 /);
   expect(readLines(run.map((figure) => JSON.stringify(figure)).join('\n'))).toEqual(run);
+});
+
+it('the page and its pictures are written beside each other', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'lowrank-page-'));
+  try {
+    const results = join(folder, 'results.jsonl');
+    await writeFile(results, run.map((figure) => `${JSON.stringify(figure)}\n`).join(''));
+    await writePage(results, folder);
+    const markdown = await readFile(join(folder, 'performance.md'), 'utf8');
+    const files = [...markdown.matchAll(/\]\((performance\/[^)]+)\)/g)].map(([, file]) => file!);
+    expect(files.length).toBeGreaterThan(0);
+    for (const file of files) expect(await readFile(join(folder, file), 'utf8')).toMatch(/^<svg /);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

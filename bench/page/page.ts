@@ -16,7 +16,7 @@ export interface Page {
 const sections: Readonly<Record<string, { title: string; text: string }>> = {
   train: {
     title: 'Training',
-    text: 'Steps of AdamW on the same tokens, all of them trained. The ratio is to PyTorch + PEFT, which reads the same weights in f32 (its bitsandbytes bases need a GPU, so QLoRA stands beside its f32 LoRA). lowrank has no bf16 products; PEFT would be faster with them where a processor has them.',
+    text: 'Steps of AdamW on the same tokens, all of them trained. The ratio is to PyTorch + PEFT (eager, as its documentation has it), which reads the same weights in f32 (its bitsandbytes bases need a GPU, so QLoRA stands beside its f32 LoRA). lowrank has no bf16 products; PEFT would be faster with them where a processor has them.',
   },
   chat: {
     title: 'The demo, from start to a good model',
