@@ -131,7 +131,7 @@ describe('what is measured and said', () => {
     const { code, stdout } = await command(backends, '--options', '{"fused":false}', '--mode', 'support');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^matmul +primitive +yes +\d+ +0$/m);
-    expect(stdout).toMatch(/^attention +fused +composed +0 +12$/m);
+    expect(stdout).toMatch(/^attention +fused +composed +0 +[1-9]\d*$/m);
     expect(stdout).toMatch(/^reference: block formats none$/m);
     expect(stdout).toMatch(/^ {2}precision: f64$/m);
   });
