@@ -30,11 +30,31 @@ export async function openDevice(options: OpenOptions): Promise<{ adapter: GPUAd
   }
   const requiredLimits = options.limits === 'default' ? {} : limitsOf(adapter);
   try {
-    return { adapter, device: await adapter.requestDevice({ requiredFeatures: [...features], requiredLimits }) };
+    const device = await adapter.requestDevice({ requiredFeatures: [...features], requiredLimits });
+    endBeforeProcess(device);
+    return { adapter, device };
   } catch (error) {
     const message = `${nameOf(adapter)} gave no device: ${error instanceof Error ? error.message : String(error)}`;
     throw new BackendError('BACKEND_NOT_AVAILABLE', message, { cause: error });
   }
+}
+
+/** Devices with work to end before the process does. */
+const open = new Set<GPUDevice>();
+
+/** In Node, `process.exit` takes Dawn's objects apart under threads that still compute, which crashes: they are stopped first. */
+function endBeforeProcess(device: GPUDevice): void {
+  if (dawn === undefined) return;
+  if (open.size === 0) process.once('exit', stopAll);
+  open.add(device);
+  void device.lost.then(() => {
+    open.delete(device);
+    if (open.size === 0) process.off('exit', stopAll);
+  });
+}
+
+function stopAll(): void {
+  for (const device of open) device.destroy();
 }
 
 /** What the adapter says it is; browsers may say nothing. */
