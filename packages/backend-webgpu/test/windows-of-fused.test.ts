@@ -1,6 +1,13 @@
 /** Operands larger than one binding go through several: fused kernels give the same bits as with one. */
 import { webgpu, type WebgpuBackend } from '@lowrank/backend-webgpu';
-import { encodeArray, quantize4bit, type Storage, type TypedArray } from '@lowrank/core';
+import {
+  dynamicMap,
+  encodeArray,
+  quantize4bit,
+  unsignedDynamicMap,
+  type Storage,
+  type TypedArray,
+} from '@lowrank/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const limit = 65_536;
@@ -107,6 +114,31 @@ const cases: readonly [name: string, run: Run][] = [
       return [y, gated, backend.kernels.dropout!(gated, spec)];
     },
   ],
+  ...[34_000, 33_999].map((length): [string, Run] => [
+    `adamw8bit, ${length}`,
+    (backend) => {
+      const upload = (data: Float32Array): Storage => backend.upload(data, 'f32');
+      const codes = (seed: number): Storage => {
+        const words = Int32Array.from({ length: Math.ceil(length / 4) }, (_, i) => Math.imul(i + seed, 0x9e3779b1));
+        return backend.upload(words, 'i32');
+      };
+      const scales = (seed: number): Storage =>
+        upload(values(Math.ceil(length / 256), seed).map((value) => Math.abs(value) + 0.01));
+      const [parameter, gradient] = [floats(backend, length, 11), floats(backend, length, 12)];
+      const state = [codes(1), scales(13), codes(2), scales(14)] as const;
+      backend.kernels.adamw8bit!(parameter, gradient, ...state, upload(dynamicMap()), upload(unsignedDynamicMap()), {
+        length,
+        learningRate: 1e-2,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-8,
+        weightDecay: 0.1,
+        correction1: 0.3,
+        correction2: 0.03,
+      });
+      return [parameter, ...state];
+    },
+  ]),
 ];
 
 async function results(backend: WebgpuBackend, run: Run): Promise<TypedArray[]> {

@@ -1,6 +1,7 @@
 import type { FusedKernels } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { adamw } from './adamw.ts';
+import { adamw8bit } from './adamw8bit.ts';
 import { attention, attentionBackward } from './attention.ts';
 import { crossEntropy, crossEntropyBackward } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
@@ -15,6 +16,7 @@ import { swiglu, swigluBackward } from './swiglu.ts';
 /** The optional kernels. */
 export const fused: { readonly [Name in keyof FusedKernels]?: (device: Device) => FusedKernels[Name] } = {
   adamw,
+  adamw8bit,
   attention,
   attentionBackward,
   crossEntropy,
