@@ -62,7 +62,8 @@ function nodeOf(
   if (!transB || format === 'nf4') return undefined;
   const bits = format === 'q8_0' ? 8 : 4;
   const blocks = k / 32;
-  const codes = Uint8Array.from({ length: n * blocks * 4 * bits }, (_, i) => (i * 37) & 0xff);
+  const codes = new Uint8Array(n * blocks * 4 * bits);
+  for (let i = 0; i < codes.length; i++) codes[i] = i * 37;
   return {
     op: 'MatMulNBits',
     domain: 'com.microsoft',

@@ -12,8 +12,8 @@ export interface Product {
 }
 
 const llmLayers = [
-  { model: 'Qwen2.5-0.5B', tokens: 512, width: 896, layers: { q: 896, k: 128, up: 4864 } },
-  { model: 'Llama-3.2-1B', tokens: 512, width: 2048, layers: { q: 2048, k: 512, up: 8192 } },
+  { model: 'Qwen2.5-0.5B', tokens: 256, width: 896, layers: { q: 896, k: 128, up: 4864 } },
+  { model: 'Llama-3.2-1B', tokens: 128, width: 2048, layers: { q: 2048, k: 512, up: 8192 } },
 ];
 
 /** The sizes of SmolLM2-135M: 576 wide, 192 for keys and values, 1536 in the feed-forward part, 49152 tokens; then larger models'. */
