@@ -33,6 +33,30 @@ const floats = (backend: WebgpuBackend, length: number, seed: number): Storage =
 
 type Run = (backend: WebgpuBackend) => Storage[];
 
+/** A step in place, and what it has changed. */
+function step8bit(backend: WebgpuBackend, length: number): Storage[] {
+  const upload = (data: Float32Array): Storage => backend.upload(data, 'f32');
+  const codes = (seed: number): Storage => {
+    const words = Int32Array.from({ length: Math.ceil(length / 4) }, (_, i) => Math.imul(i + seed, 0x9e3779b1));
+    return backend.upload(words, 'i32');
+  };
+  const scales = (seed: number): Storage =>
+    upload(values(Math.ceil(length / 256), seed).map((value) => Math.abs(value) + 0.01));
+  const [parameter, gradient] = [floats(backend, length, 11), floats(backend, length, 12)];
+  const state = [codes(1), scales(13), codes(2), scales(14)] as const;
+  backend.kernels.adamw8bit!(parameter, gradient, ...state, upload(dynamicMap()), upload(unsignedDynamicMap()), {
+    length,
+    learningRate: 1e-2,
+    beta1: 0.9,
+    beta2: 0.99,
+    epsilon: 1e-8,
+    weightDecay: 0.1,
+    correction1: 0.3,
+    correction2: 0.03,
+  });
+  return [parameter, ...state];
+}
+
 /** The largest operand of each is 1.1 to 2.1 windows. */
 const cases: readonly [name: string, run: Run][] = [
   ...(['q8_0', 'q4_1', 'f16'] as const).flatMap((format): [string, Run][] => {
@@ -114,31 +138,7 @@ const cases: readonly [name: string, run: Run][] = [
       return [y, gated, backend.kernels.dropout!(gated, spec)];
     },
   ],
-  ...[34_000, 33_999].map((length): [string, Run] => [
-    `adamw8bit, ${length}`,
-    (backend) => {
-      const upload = (data: Float32Array): Storage => backend.upload(data, 'f32');
-      const codes = (seed: number): Storage => {
-        const words = Int32Array.from({ length: Math.ceil(length / 4) }, (_, i) => Math.imul(i + seed, 0x9e3779b1));
-        return backend.upload(words, 'i32');
-      };
-      const scales = (seed: number): Storage =>
-        upload(values(Math.ceil(length / 256), seed).map((value) => Math.abs(value) + 0.01));
-      const [parameter, gradient] = [floats(backend, length, 11), floats(backend, length, 12)];
-      const state = [codes(1), scales(13), codes(2), scales(14)] as const;
-      backend.kernels.adamw8bit!(parameter, gradient, ...state, upload(dynamicMap()), upload(unsignedDynamicMap()), {
-        length,
-        learningRate: 1e-2,
-        beta1: 0.9,
-        beta2: 0.99,
-        epsilon: 1e-8,
-        weightDecay: 0.1,
-        correction1: 0.3,
-        correction2: 0.03,
-      });
-      return [parameter, ...state];
-    },
-  ]),
+  ...[34_000, 33_999].map((length): [string, Run] => [`adamw8bit, ${length}`, (backend) => step8bit(backend, length)]),
 ];
 
 async function results(backend: WebgpuBackend, run: Run): Promise<TypedArray[]> {
@@ -168,5 +168,14 @@ describe('operands of more than one binding', () => {
       expect.objectContaining({ code: 'BACKEND_OUT_OF_MEMORY', kernel: 'attentionBackward' }),
     );
     await narrow.dispose();
+  });
+
+  it('adamw8bit needs all bindings that every device has: a larger parameter is refused there, a smaller one is not', async () => {
+    await using narrow = await webgpu({ bindingLimit: limit, limits: 'default' });
+    expect(() => step8bit(narrow, 17_000)).toThrow(
+      expect.objectContaining({ code: 'BACKEND_OUT_OF_MEMORY', kernel: 'adamw8bit' }),
+    );
+    const run: Run = (backend) => step8bit(backend, limit / 4);
+    expect(await results(narrow, run)).toEqual(await results(whole, run));
   });
 });
