@@ -56,8 +56,9 @@ export const lowRank = { rank: 8, alpha: 16, targetModules: 'all-linear', exclud
 interface Run {
   /** Of each step. */
   readonly losses: readonly number[];
-  /** Token ids of greedy continuations once trained, and by how much each was the likeliest, as the logarithm of a ratio. */
+  /** Token ids of greedy continuations once trained. */
   readonly said: readonly (readonly number[])[];
+  /** Of the reference: by how much each of them was the likeliest, as the logarithm of a ratio. */
   readonly margins: readonly (readonly number[])[];
   /** The file of what was learned. */
   readonly written: Uint8Array;
@@ -97,7 +98,9 @@ async function trainOn(backend: Backend, { configured, write }: Subject): Promis
     said[sequence]!.push(id);
   }
   const margins = [];
-  for (const [i, prompt] of ids.entries()) margins.push(await marginsOf(model, prompt, said[i]!));
+  if (backend.supports.precision === 'f64') {
+    for (const [i, prompt] of ids.entries()) margins.push(await marginsOf(model, prompt, said[i]!));
+  }
   const path = folder.file('learned.gguf');
   await write(path, names, adapter);
   return { losses, said, margins, written: await readFile(path), liveBytes, fused: backend.supports.fusedMultiplyAdd };

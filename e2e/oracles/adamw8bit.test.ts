@@ -1,5 +1,6 @@
 /** AdamW with 8-bit state against bitsandbytes' optimizer, and against the exact algorithm. */
 import { cpu } from '@lowrank/backend-cpu';
+import { withoutKernels } from '@lowrank/conformance';
 import {
   AdamW8bit,
   dynamicMap,
@@ -10,7 +11,6 @@ import {
   type Tensor,
 } from '@lowrank/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { without } from '../support/without-kernels.ts';
 import { fixtureJson, fixtureTensors, floatsOf, greatestDifference, tensorOf } from './support/fixtures.ts';
 
 const fixtures = fixtureTensors('adamw8bit');
@@ -89,7 +89,7 @@ it('the maps are bitsandbytes’, bit for bit', () => {
 
 describe.each([
   ['as the CPU has it', (): Backend => native],
-  ['composed of primitives', (): Backend => without(native, ['adamw8bit'])],
+  ['composed of primitives', (): Backend => withoutKernels(native, ['adamw8bit'])],
 ])('%s', (_, backend) => {
   it('every step gives the exact algorithm’s codes to the byte, and parameters and scales to the bit', async () => {
     const trace = run(backend(), floatsOf(fixtures, 'start'));

@@ -4,14 +4,14 @@ import { CliError } from './cli-error.ts';
 import { importPlugin, isPath, PluginNotFound } from './plugins/import-plugin.ts';
 
 /** A backend of ours: its package, and what may follow its name after a colon. */
-export interface KnownBackend {
+interface KnownBackend {
   readonly name: string;
   readonly package: string;
   readonly export: string;
   readonly engines: readonly string[];
 }
 
-export const knownBackends: readonly KnownBackend[] = [
+const knownBackends: readonly KnownBackend[] = [
   {
     name: 'cpu',
     package: '@lowrank/backend-cpu',
@@ -30,7 +30,7 @@ export const backendNames: readonly string[] = knownBackends.flatMap(({ name, en
 ]);
 
 /** What a backend's function is called with. */
-export interface BackendOptions {
+interface BackendOptions {
   readonly engine?: string;
   readonly threads?: number;
 }

@@ -18,5 +18,6 @@ export { opsConformance } from './ops/ops-conformance.ts';
 export { reference } from './reference/reference.ts';
 export type { ReferenceOptions } from './reference/reference.ts';
 export type { Runner } from './runner.ts';
+export { withoutKernels } from './without-kernels.ts';
 export { roundingBackend } from './rounding/rounding-backend.ts';
 export type { RoundingBackend } from './rounding/rounding-backend.ts';

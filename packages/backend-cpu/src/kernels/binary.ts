@@ -1,7 +1,7 @@
-import type { BinaryOp, Primitives } from '@lowrank/core';
+import { joinAxes, sizeOf, stridesOf, type BinaryOp, type Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { opcodes } from '../generated/opcodes.ts';
-import { elements, joinAxes, listOf, stridesOf } from './axes.ts';
+import { listOf } from './axes.ts';
 
 /** The numbers of `kernels/binary.c`. */
 const ops: Record<BinaryOp, number> = {
@@ -21,7 +21,7 @@ export const binary =
   (op, a, aShape, b, bShape) => {
     const shape = aShape.map((size, axis) => (size === 1 ? bShape[axis]! : size));
     const axes = joinAxes(shape, [stridesOf(aShape, shape), stridesOf(bShape, shape)]);
-    const y = device.output(elements(shape));
+    const y = device.output(sizeOf(shape));
     const args = [device.address(y), device.address(a), device.address(b), ops[op], axes.length];
     device.run(opcodes.binary, args, listOf(axes));
     return y;

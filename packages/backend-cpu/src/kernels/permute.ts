@@ -1,7 +1,7 @@
-import type { Primitives } from '@lowrank/core';
+import { joinAxes, sizeOf, stridesOf, type Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { opcodes } from '../generated/opcodes.ts';
-import { elements, joinAxes, listOf, stridesOf } from './axes.ts';
+import { listOf } from './axes.ts';
 
 export const permute =
   (device: Device): Primitives['permute'] =>
@@ -11,7 +11,7 @@ export const permute =
       axes.map((axis) => shape[axis]!),
       [axes.map((axis) => strides[axis]!)],
     );
-    const y = device.output(elements(shape), x.dtype as 'f32' | 'i32');
+    const y = device.output(sizeOf(shape), x.dtype as 'f32' | 'i32');
     device.run(opcodes.readStrided, [device.address(y), device.address(x), joined.length], listOf(joined));
     return y;
   };

@@ -1,7 +1,7 @@
-import type { Primitives, Shape } from '@lowrank/core';
+import { joinAxes, sizeOf, stridesOf, type Primitives, type Shape } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { opcodes } from '../generated/opcodes.ts';
-import { elements, joinAxes, listOf, stridesOf } from './axes.ts';
+import { listOf } from './axes.ts';
 
 /** Bytes from the start of an array to its element at `start`; elements have 32 bits. */
 function bytesTo(shape: Shape, start: readonly number[]): number {
@@ -13,7 +13,7 @@ export const slice =
   (device: Device): Primitives['slice'] =>
   (x, shape, start, size) => {
     const axes = joinAxes(size, [stridesOf(shape)]);
-    const y = device.output(elements(size), x.dtype as 'f32' | 'i32');
+    const y = device.output(sizeOf(size), x.dtype as 'f32' | 'i32');
     const from = device.address(x) + bytesTo(shape, start);
     device.run(opcodes.readStrided, [device.address(y), from, axes.length], listOf(axes));
     return y;

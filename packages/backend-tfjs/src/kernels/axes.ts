@@ -2,8 +2,6 @@ import type { Shape } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { EngineTensor } from '../engines/engine.ts';
 
-export const elements = (shape: Shape): number => shape.reduce((product, size) => product * size, 1);
-
 /** The shape that operands of the same rank, sizes equal or 1, broadcast to. */
 export function broadcastShape(shapes: readonly Shape[]): number[] {
   return shapes[0]!.map((_, axis) => {

@@ -1,7 +1,7 @@
-import type { BinaryOp, Primitives } from '@lowrank/core';
+import { sizeOf, type BinaryOp, type Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { EngineTensor } from '../engines/engine.ts';
-import { broadcastShape, elements, joinBroadcast } from './axes.ts';
+import { broadcastShape, joinBroadcast } from './axes.ts';
 
 /** The names that TensorFlow.js has for them. */
 const names: Record<BinaryOp, string> = {
@@ -20,7 +20,7 @@ export const binary =
   (device: Device): Primitives['binary'] =>
   (op, left, leftShape, right, rightShape) => {
     const shape = broadcastShape([leftShape, rightShape]);
-    return device.output(elements(shape), () => {
+    return device.output(sizeOf(shape), () => {
       const [aShape, bShape] = joinBroadcast([leftShape, rightShape], shape);
       const a = device.operand(left, aShape!);
       const b = device.operand(right, bShape!);

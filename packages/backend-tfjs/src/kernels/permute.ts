@@ -1,12 +1,11 @@
-import type { Primitives, Shape } from '@lowrank/core';
+import { sizeOf, type Primitives, type Shape } from '@lowrank/core';
 import type { Device } from '../device.ts';
-import { elements } from './axes.ts';
 
 export const permute =
   (device: Device): Primitives['permute'] =>
   (storage, shape, axes) =>
     device.output(
-      elements(shape),
+      sizeOf(shape),
       () => {
         const joined = joinAxes(shape, axes);
         const x = device.operand(storage, joined.shape);

@@ -1,13 +1,12 @@
-import type { Primitives } from '@lowrank/core';
+import { sizeOf, type Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { EngineTensor } from '../engines/engine.ts';
-import { elements } from './axes.ts';
 
 export const slice =
   (device: Device): Primitives['slice'] =>
   (storage, shape, start, size) =>
     device.output(
-      elements(size),
+      sizeOf(size),
       () => part(device, device.operand(storage, shape), start, size),
       storage.dtype as 'f32' | 'i32',
     );
@@ -16,7 +15,7 @@ export const slice =
 export const writeSlice =
   (device: Device): Primitives['writeSlice'] =>
   (target, shape, source, start, size) => {
-    if (elements(size) === 0) return;
+    if (sizeOf(size) === 0) return;
     device.replace(target, () => {
       const inner = device.operand(source, size);
       return overwrite(device, device.operand(target, shape), inner, start, 0);

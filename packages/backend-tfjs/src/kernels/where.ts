@@ -1,11 +1,11 @@
-import type { Primitives } from '@lowrank/core';
+import { sizeOf, type Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
-import { broadcastShape, elements, expand, joinBroadcast } from './axes.ts';
+import { broadcastShape, expand, joinBroadcast } from './axes.ts';
 
 export const where =
   (device: Device): Primitives['where'] =>
   (condition, conditionShape, a, aShape, b, bShape, shape) =>
-    device.output(elements(shape), () => {
+    device.output(sizeOf(shape), () => {
       // The shape itself may be larger than its operands: it is one more of them.
       const joined = joinBroadcast([conditionShape, aShape, bShape, shape], shape);
       const target = broadcastShape(joined);

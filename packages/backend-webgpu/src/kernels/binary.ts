@@ -1,10 +1,9 @@
-import type { BinaryOp, Primitives } from '@lowrank/core';
+import { joinAxes, sizeOf, stridesOf, type BinaryOp, type Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { Program } from '../device/program.ts';
 import { memoized } from './memoized.ts';
 import { maxAndMin } from '../wgsl/not-a-number.ts';
 import { strided, stridesOfCall } from '../wgsl/strides.ts';
-import { elements, joinAxes, stridesOf } from './axes.ts';
 import { elementwise } from './elementwise-program.ts';
 
 /** With `a` and `b` of type Element (f32 or vec4f). */
@@ -72,9 +71,9 @@ export const binary =
   (op, a, aShape, b, bShape) => {
     const shape = aShape.map((size, axis) => (size === 1 ? bShape[axis]! : size));
     const axes = joinAxes(shape, [stridesOf(aShape, shape), stridesOf(bShape, shape)]);
-    const length = elements(shape);
+    const length = sizeOf(shape);
     const y = device.output(length);
-    const word = elements(bShape) === 1 && elements(aShape) === length ? device.wordOf(b) : undefined;
+    const word = sizeOf(bShape) === 1 && sizeOf(aShape) === length ? device.wordOf(b) : undefined;
     if (word !== undefined) {
       const { program, parameters, workgroups } = withNumber(op)(length);
       const number = new Float32Array(Uint32Array.of(word).buffer)[0]!;

@@ -1,6 +1,5 @@
-import type { Primitives } from '@lowrank/core';
+import { joinAxes, sizeOf, stridesOf, type Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
-import { elements, joinAxes, stridesOf } from './axes.ts';
 import { stridedCopy } from './strided-copy.ts';
 
 export const permute =
@@ -11,7 +10,7 @@ export const permute =
       axes.map((axis) => shape[axis]!),
       [axes.map((axis) => strides[axis]!)],
     );
-    const y = device.output(elements(shape), x.dtype as 'f32' | 'i32');
+    const y = device.output(sizeOf(shape), x.dtype as 'f32' | 'i32');
     stridedCopy(device, 'read', x, y, 0, joined);
     return y;
   };

@@ -1,6 +1,5 @@
-import type { Primitives, Shape } from '@lowrank/core';
+import { joinAxes, sizeOf, stridesOf, type Primitives, type Shape } from '@lowrank/core';
 import type { Device } from '../device.ts';
-import { elements, joinAxes, stridesOf } from './axes.ts';
 import { stridedCopy } from './strided-copy.ts';
 
 /** Elements from the start of an array to its element at `start`. */
@@ -12,7 +11,7 @@ function elementsTo(shape: Shape, start: readonly number[]): number {
 export const slice =
   (device: Device): Primitives['slice'] =>
   (x, shape, start, size) => {
-    const y = device.output(elements(size), x.dtype as 'f32' | 'i32');
+    const y = device.output(sizeOf(size), x.dtype as 'f32' | 'i32');
     stridedCopy(device, 'read', x, y, elementsTo(shape, start), joinAxes(size, [stridesOf(shape)]));
     return y;
   };

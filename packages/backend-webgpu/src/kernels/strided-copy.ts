@@ -1,9 +1,8 @@
-import type { Storage } from '@lowrank/core';
+import type { Axis, Storage } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { Program } from '../device/program.ts';
 import { memoized } from './memoized.ts';
 import { strided, stridesOfCall } from '../wgsl/strides.ts';
-import type { Axis } from './axes.ts';
 
 const programOf = memoized((direction: 'read' | 'write', rank: number): Program => {
   const { parameters, code } = strided(rank, ['x']);

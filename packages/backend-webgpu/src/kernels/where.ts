@@ -1,9 +1,8 @@
-import type { Primitives } from '@lowrank/core';
+import { joinAxes, sizeOf, stridesOf, type Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { Program } from '../device/program.ts';
 import { memoized } from './memoized.ts';
 import { strided, stridesOfCall } from '../wgsl/strides.ts';
-import { elements, joinAxes, stridesOf } from './axes.ts';
 
 const operandNames = ['condition', 'a', 'b'];
 
@@ -29,7 +28,7 @@ export const where =
   (condition, conditionShape, a, aShape, b, bShape, shape) => {
     const strides = [conditionShape, aShape, bShape].map((operand) => stridesOf(operand, shape));
     const axes = joinAxes(shape, strides);
-    const length = elements(shape);
+    const length = sizeOf(shape);
     const y = device.output(length);
     device.run(programOf(axes.length), {
       operands: { condition, a, b, y },

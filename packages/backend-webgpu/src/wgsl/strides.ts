@@ -1,5 +1,5 @@
+import type { Axis } from '@lowrank/core';
 import type { ParameterType } from '../device/program.ts';
-import type { Axis } from '../kernels/axes.ts';
 
 /** The place of element `i` in operands that lie in strides. */
 export interface Strided {

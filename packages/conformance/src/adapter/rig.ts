@@ -57,13 +57,8 @@ export class Rig {
   }
 
   /** The layer's output for the test input, read. */
-  async output(leading: readonly number[], pass?: ForwardPass): Promise<TypedArray> {
-    const x = inputOf(this.backend, this.trial.row, leading);
-    const y = scope(() => this.layer.forward(x, pass));
-    const values = await y.data();
-    x.dispose();
-    y.dispose();
-    return values;
+  output(leading: readonly number[], pass?: ForwardPass): Promise<TypedArray> {
+    return outputOf(this.layer, this.trial, leading, pass);
   }
 
   /** Frees everything. */
@@ -71,6 +66,28 @@ export class Rig {
     this.adapter.eject();
     this.layer.dispose();
   }
+}
+
+/** The bare layer's output for the test input, read. */
+export async function baseOutput(trial: Trial, leading: readonly number[]): Promise<TypedArray> {
+  const layer = buildLayer(trial.backend, trial.row);
+  const values = await outputOf(layer, trial, leading);
+  layer.dispose();
+  return values;
+}
+
+async function outputOf(
+  layer: Linear | Embedding,
+  { backend, row }: Trial,
+  leading: readonly number[],
+  pass?: ForwardPass,
+): Promise<TypedArray> {
+  const x = inputOf(backend, row, leading);
+  const y = scope(() => layer.forward(x, pass));
+  const values = await y.data();
+  x.dispose();
+  y.dispose();
+  return values;
 }
 
 export async function makeRig(trial: Trial, options: RigOptions = {}): Promise<Rig> {

@@ -1,25 +1,13 @@
-import { primitiveNames } from '@lowrank/core';
-import type { Backend, Primitives } from '@lowrank/core';
+import { fusedKernelNames, type Backend } from '@lowrank/core';
+import { withoutKernels } from '../without-kernels.ts';
 
 /** The same backend, offering its primitives only: core composes the rest. */
 export function withoutFused(backend: Backend): Backend {
-  const { kernels } = backend;
-  const offered = primitiveNames.map((name) => [
-    name,
-    (...operands: unknown[]): unknown =>
-      (kernels[name] as (...operands: unknown[]) => unknown).apply(kernels, operands),
-  ]);
-  return {
+  const primitives = {
+    ...withoutKernels(backend, fusedKernelNames),
     name: `${backend.name}, primitives only`,
-    interfaceVersion: backend.interfaceVersion,
     supports: { ...backend.supports, blockFormats: [] },
-    kernels: Object.fromEntries(offered) as Primitives,
-    upload: (data, dtype) => backend.upload(data, dtype),
-    read: (storage) => backend.read(storage),
-    sync: () => backend.sync(),
-    free: (storage) => backend.free(storage),
-    memory: () => backend.memory(),
-    resetPeak: () => backend.resetPeak(),
-    dispose: () => backend.dispose(),
   };
+  delete primitives.uploadBlocks;
+  return primitives;
 }

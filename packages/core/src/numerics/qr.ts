@@ -1,4 +1,4 @@
-import { CoreError } from '../errors/core-error.ts';
+import { checkRank } from './check-rank.ts';
 import { reflectorOf } from './symmetric-eigen.ts';
 
 /** M's first columns are Q R's. */
@@ -17,13 +17,7 @@ export interface Qr {
  * @throws CoreError CORE_ARGUMENT for a rank that the matrix cannot have.
  */
 export function truncatedQr(matrix: ArrayLike<number>, rows: number, columns: number, rank: number): Qr {
-  if (!Number.isInteger(rank) || rank < 1 || rank > Math.min(rows, columns)) {
-    throw new CoreError(
-      'CORE_ARGUMENT',
-      `qr: a matrix [${rows}, ${columns}] has ranks from 1 to ${Math.min(rows, columns)}, not ${rank}`,
-      { value: rank },
-    );
-  }
+  checkRank('qr', rank, rows, columns);
   // Columns of M as rows, which the reflections go through one after another.
   const panel = Array.from({ length: rank }, (_, column) =>
     Float64Array.from({ length: rows }, (_row, row) => matrix[row * columns + column]!),

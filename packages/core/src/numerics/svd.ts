@@ -7,6 +7,7 @@
  * direction is noise in any weight.
  */
 import { CoreError } from '../errors/core-error.ts';
+import { checkRank } from './check-rank.ts';
 import { gramOfColumns } from './gram.ts';
 import { largestEigen } from './symmetric-eigen.ts';
 
@@ -27,13 +28,7 @@ export interface Svd {
  * @throws CoreError CORE_ARGUMENT for a rank that the matrix cannot have, CORE_NOT_FINITE for NaN or infinity in it.
  */
 export function truncatedSvd(matrix: ArrayLike<number>, rows: number, columns: number, rank: number): Svd {
-  if (!Number.isInteger(rank) || rank < 1 || rank > Math.min(rows, columns)) {
-    throw new CoreError(
-      'CORE_ARGUMENT',
-      `svd: a matrix [${rows}, ${columns}] has ranks from 1 to ${Math.min(rows, columns)}, not ${rank}`,
-      { value: rank },
-    );
-  }
+  checkRank('svd', rank, rows, columns);
   const values = finite(matrix, rows * columns);
   if (rows >= columns) {
     const { long, short, sizes } = tall(values, rows, columns, rank);

@@ -4,8 +4,8 @@ import { reference } from '../../reference/reference.ts';
 import { roundingBackend } from '../../rounding/rounding-backend.ts';
 import { ConformanceError } from '../../conformance-error.ts';
 import { demandEqual, titleOf } from '../judge.ts';
-import { seed, trainingPass, withRig, type Trial } from '../rig.ts';
-import { buildLayer, inputOf, type TestLayer } from '../test-layers.ts';
+import { baseOutput, seed, trainingPass, withRig, type Trial } from '../rig.ts';
+import { inputOf, type TestLayer } from '../test-layers.ts';
 import type { AdapterRule } from './rule.ts';
 
 const leading = [2, 3];
@@ -15,7 +15,7 @@ export const startsAtBase: AdapterRule = {
   name: 'equals the base at init',
   excuse: (_trial, start) => (start === 'different' ? 'the configuration starts elsewhere' : undefined),
   async run(trial, start) {
-    const base = await baseOutput(trial);
+    const base = await baseOutput(trial, leading);
     await withRig(trial, {}, async (rig) => {
       for (const pass of [undefined, trainingPass]) {
         const y = await rig.output(leading, pass);
@@ -51,15 +51,6 @@ async function initialBits(trial: Trial, from: number): Promise<Map<string, Type
     }
     return bits;
   });
-}
-
-async function baseOutput({ backend, row }: Trial): Promise<TypedArray> {
-  const layer = buildLayer(backend, row);
-  const x = inputOf(backend, row, leading);
-  const y = scope(() => layer.forward(x));
-  const values = await y.data();
-  for (const used of [x, y, layer]) used.dispose();
-  return values;
 }
 
 /**

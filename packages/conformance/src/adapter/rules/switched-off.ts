@@ -1,10 +1,10 @@
-import { inject, Linear, Module, scope, tensor, keep, type TypedArray } from '@lowrank/core';
+import { inject, Linear, Module, tensor, keep } from '@lowrank/core';
 import { demand } from '../../conformance-error.ts';
 import { uniform } from '../../backend/inputs.ts';
 import { demandEqual, titleOf } from '../judge.ts';
-import { withRig, type Trial } from '../rig.ts';
+import { baseOutput, withRig, type Trial } from '../rig.ts';
 import { stirredStates } from '../stirred.ts';
-import { buildLayer, inputOf } from '../test-layers.ts';
+import { buildLayer } from '../test-layers.ts';
 import type { AdapterRule } from './rule.ts';
 
 const leading = [5];
@@ -14,7 +14,7 @@ export const switchesOff: AdapterRule = {
   name: 'switched off, the layer gives its own numbers, and on again those from before',
   async run(trial) {
     const states = await stirredStates(trial);
-    const base = await baseOutput(trial);
+    const base = await baseOutput(trial, leading);
     await withRig(trial, { states }, async (rig) => {
       const live = await rig.output(leading);
       for (let round = 0; round < 2; round++) {
@@ -26,15 +26,6 @@ export const switchesOff: AdapterRule = {
     });
   },
 };
-
-async function baseOutput({ backend, row }: Trial): Promise<TypedArray> {
-  const layer = buildLayer(backend, row);
-  const x = inputOf(backend, row, leading);
-  const y = scope(() => layer.forward(x));
-  const values = await y.data();
-  for (const used of [x, y, layer]) used.dispose();
-  return values;
-}
 
 /** The layer, and another one that is trained whole. */
 class Pair extends Module {

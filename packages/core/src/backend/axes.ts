@@ -1,12 +1,11 @@
-import type { Shape } from '@lowrank/core';
+/** How backends walk operands of several axes: for kernels that broadcast, permute and slice. */
+import type { Shape } from './kernels.ts';
 
 /** An axis that several operands walk together: its size, and each operand's stride in elements (0: broadcast). */
 export interface Axis {
   size: number;
   readonly strides: number[];
 }
-
-export const elements = (shape: Shape): number => shape.reduce((product, size) => product * size, 1);
 
 /** Strides of a contiguous array, with 0 where a size of 1 is broadcast to `target`. */
 export function stridesOf(shape: Shape, target: Shape = shape): number[] {
