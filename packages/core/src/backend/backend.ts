@@ -42,6 +42,11 @@ export interface Supports {
   readonly blockFormats: readonly BlockFormat[];
   /** Multiply-adds in sums round once. All such backends of precision f32 give the same bits. */
   readonly fusedMultiplyAdd: boolean;
+  /**
+   * What matrix products round their operands to before they multiply; products and their sums stay in `precision`. Only where
+   * the user asked for it. Absent: nothing is rounded.
+   */
+  readonly productOperands?: 'bf16' | 'f16';
   /** The same calls give the same bits each time, whatever the number of threads. */
   readonly deterministic: boolean;
   /** NaN and infinities are carried as IEEE 754 says. */
