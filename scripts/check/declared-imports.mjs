@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 
-const IMPORT = /(?:from|import|import\()\s*['"](@?\w[\w@/.-]*)['"]/g;
+const IMPORT = /(?:from|import|import\()\s*['"](@?\w[\w@/.-]*)['"]|import\(`(@?\w[\w@/.-]*)`\)/g;
 
 /**
  * What the built files of a package import, types included, held against what its package.json declares.
@@ -18,7 +18,9 @@ export function judgeImports(folder) {
   const texts = files
     .filter((file) => /\.(d\.ts|js)$/.test(file))
     .map((file) => readFileSync(join(folder, 'dist', file), 'utf8'));
-  const specifiers = texts.flatMap((text) => Array.from(text.matchAll(IMPORT), ([, specifier = '']) => specifier));
+  const specifiers = texts.flatMap((text) =>
+    Array.from(text.matchAll(IMPORT), ([, quoted, minified]) => quoted ?? minified ?? ''),
+  );
   const imported = new Set(specifiers.filter((specifier) => !isBuiltin(specifier)).map(packageOf));
   imported.delete(manifest.name);
   return [
@@ -27,7 +29,7 @@ export function judgeImports(folder) {
       // A name that is handed to import() or to a compiler stands as a string by itself.
       .filter(
         (name) =>
-          !imported.has(name) && !texts.some((text) => text.includes(`'${name}'`) || text.includes(`"${name}"`)),
+          !imported.has(name) && !texts.some((text) => [`'`, `"`, '`'].some((q) => text.includes(q + name + q))),
       )
       .map((name) => `declares ${name} and does not import it`),
   ];

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { packWasm } from './pack-wasm.mjs';
 import { addonTargets, commonFlags, wasmTargets } from './targets.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -140,13 +141,26 @@ async function buildWasm(name, target, folder) {
   const args = ['cc', '-target', 'wasm32-freestanding', ...commonFlags, ...target.flags, ...target.linkFlags];
   args.push('-DINSTRUCTION_SET=wasm', '-o', output, ...sources.map((source) => join(kernels, source)));
   await pool(() => compile(args));
-  const bytes = await readFile(output);
-  await writeWhole(
-    join(generated, `wasm-${name}.ts`),
-    `/** kernels.wasm (${target.describes}), ${bytes.length} bytes, base64. */\n` +
-      `export const wasm: string =\n  '${bytes.toString('base64')}';\n`,
-  );
-  await writeWhole(join(root, 'prebuilds', 'wasm', `${name}.wasm`), bytes);
+  await writeWhole(wasmFile(name), await readFile(output));
+}
+
+function wasmFile(name) {
+  return join(root, 'prebuilds', 'wasm', `${name}.wasm`);
+}
+
+/** All modules in one file, which the package carries; a few milliseconds, so it is made anew each time and compared. */
+async function writeWasm() {
+  const names = Object.keys(wasmTargets);
+  const modules = await Promise.all(names.map((name) => readFile(wasmFile(name))));
+  const { pieces, packed } = packWasm(modules);
+  const lengths = names.map((name, i) => `  /** ${wasmTargets[name].describes} */\n  ${name}: ${modules[i].length},\n`);
+  const path = join(generated, 'wasm.ts');
+  const text =
+    '/** Bytes of each WebAssembly module. */\n' +
+    `export const lengths = {\n${lengths.join('')}} as const;\n\n` +
+    `/** Each is cut into so many, which take turns. */\nexport const pieces = ${pieces};\n\n` +
+    `/** ${packed.length} bytes, deflated, base64. */\nexport const packed: string =\n  '${packed.toString('base64')}';\n`;
+  if ((await readText(path)) !== text) await writeWhole(path, text);
 }
 
 /** opcodes.h and the control words of engine/control.h as TypeScript constants. */
@@ -204,7 +218,7 @@ const jobs = [
   ...Object.entries(wasmTargets).map(([name, target]) => ({
     label: `wasm ${name}`,
     stamp: join(root, 'prebuilds', 'wasm', `${name}.stamp`),
-    outputs: [join(generated, `wasm-${name}.ts`)],
+    outputs: [wasmFile(name)],
     target,
     build: (folder) => buildWasm(name, target, folder),
   })),
@@ -230,6 +244,7 @@ for (const [index, result] of results.entries()) {
     console.error(`kernels: ${jobs[index].label}: ${result.reason.message}`);
   }
 }
+if (!failed) await writeWasm();
 const built = jobs.filter((_, index) => results[index].status === 'fulfilled' && results[index].value);
 if (built.length > 0) {
   const seconds = ((Date.now() - started) / 1000).toFixed(1);

@@ -19,8 +19,8 @@ export interface CpuOptions {
   /** Bytes of storage at most. Default: the machine's memory (native), 4 GiB (WebAssembly). */
   readonly memoryLimit?: number;
   /**
-   * A URL under which the package's `worker.js`, `relaxed.wasm`, `baseline.wasm` and `unshared.wasm` are served, ending in a slash,
-   * for pages whose content policy forbids the inlined copies (blob: workers). Default: the inlined copies.
+   * A URL under which the package's `worker.js` is served, ending in a slash, for pages whose content policy forbids the
+   * inlined copy (blob: workers). Default: the inlined copy.
    */
   readonly assets?: string | URL;
 }

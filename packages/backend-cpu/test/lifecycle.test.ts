@@ -103,7 +103,7 @@ describe('cpu()', () => {
     }
   });
 
-  it('takes worker and modules from a URL', async () => {
+  it('takes the worker from a URL', async () => {
     const assets = new URL('../prebuilds/wasm/', import.meta.url);
     const backend = await cpu({ engine: 'wasm', threads: 2, assets });
     const x = backend.kernels.fill(4, 3, 'f32');
@@ -111,11 +111,11 @@ describe('cpu()', () => {
     await backend.dispose();
   });
 
-  it('says what is missing where the assets are not', async () => {
+  it('says what is missing where the worker is not', async () => {
     const assets = new URL('../prebuilds/none/', import.meta.url);
     await expect(cpu({ engine: 'wasm', threads: 1, assets })).rejects.toMatchObject({
       code: 'BACKEND_NOT_AVAILABLE',
-      message: expect.stringContaining('relaxed.wasm') as unknown,
+      message: expect.stringContaining('worker.js') as unknown,
     });
   });
 });

@@ -28,8 +28,9 @@ function loadAddon(): Addon | { readonly reason: string } {
   if (typeof node?.getBuiltinModule !== 'function') return { reason: 'there are no addons outside of Node' };
   const file = `${node.platform}-${node.arch}/kernels.node`;
   try {
+    // By the package's name: this code may lie in a bundle.
     const require = node.getBuiltinModule('node:module').createRequire(import.meta.url);
-    const addon = require(`../../prebuilds/${file}`) as Addon;
+    const addon = require(`@lowrank/backend-cpu/prebuilds/${file}`) as Addon;
     return addon.instructionSets().length > 0
       ? addon
       : { reason: `no instruction set in ${file} runs on this processor` };

@@ -1,12 +1,11 @@
 import { BackendError } from '@lowrank/core';
+import type { WasmVariant } from './wasm-bytes.ts';
 import { webAssembly, type WasmModule } from './webassembly.ts';
-
-export type WasmVariant = 'relaxed' | 'baseline' | 'unshared';
 
 export interface WasmOptions {
   readonly threads: number;
   readonly memoryLimit: number;
-  /** Where `relaxed.wasm`, `baseline.wasm`, `unshared.wasm` and `worker.js` lie; by default inlined copies are used. */
+  /** Where `worker.js` lies; by default the inlined copy is used. */
   readonly assets?: string | URL | undefined;
 }
 
@@ -22,9 +21,11 @@ export const CONTROL_ADDRESS: number = 1 << 20;
 export const STACKS_ADDRESS: number = 2 << 20;
 export const STACK_BYTES: number = 256 << 10;
 
-export async function compile(variant: WasmVariant, assets: string | URL | undefined): Promise<WasmModule> {
+export async function compile(variant: WasmVariant): Promise<WasmModule> {
   try {
-    return await webAssembly.compile(await bytesOf(variant, assets));
+    // Not before it is needed: the native engine does without.
+    const { wasmBytes } = await import('./wasm-bytes.ts');
+    return await webAssembly.compile(await wasmBytes(variant));
   } catch (error) {
     throw new BackendError('BACKEND_NOT_AVAILABLE', `the WebAssembly (${variant}) cannot be loaded: ${String(error)}`, {
       value: variant,
@@ -33,29 +34,6 @@ export async function compile(variant: WasmVariant, assets: string | URL | undef
   }
 }
 
-export function assetUrl(name: string, assets: string | URL | undefined): URL | undefined {
-  return assets === undefined ? undefined : new URL(name, assets);
-}
-
-async function bytesOf(variant: WasmVariant, assets: string | URL | undefined): Promise<Uint8Array<ArrayBuffer>> {
-  const url = assetUrl(`${variant}.wasm`, assets);
-  if (url !== undefined) {
-    if (url.protocol === 'file:') {
-      const { readFile } = globalThis.process.getBuiltinModule('node:fs/promises');
-      return new Uint8Array(await readFile(url));
-    }
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`${url.href} answers ${response.status}`);
-    return new Uint8Array(await response.arrayBuffer());
-  }
-  const text = atob(await inlined(variant));
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
-}
-
-async function inlined(variant: WasmVariant): Promise<string> {
-  if (variant === 'relaxed') return (await import('../generated/wasm-relaxed.ts')).wasm;
-  if (variant === 'baseline') return (await import('../generated/wasm-baseline.ts')).wasm;
-  return (await import('../generated/wasm-unshared.ts')).wasm;
+export function workerUrl(assets: string | URL | undefined): URL | undefined {
+  return assets === undefined ? undefined : new URL('worker.js', assets);
 }

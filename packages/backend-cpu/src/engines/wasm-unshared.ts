@@ -4,13 +4,13 @@ import type { Engine } from './engine.ts';
 import { disposed, failureOf } from './failure.ts';
 import { startThread, type Thread } from './threads.ts';
 import {
-  assetUrl,
   compile,
   CONTROL_ADDRESS,
   MAX_PAGES,
   PAGE,
   STACKS_ADDRESS,
   type WasmOptions,
+  workerUrl,
 } from './wasm-module.ts';
 
 /** A batch is posted when it has this many words, or when the caller's turn ends. */
@@ -145,8 +145,8 @@ class UnsharedEngine implements Engine {
 }
 
 export async function wasmUnsharedEngine(options: WasmOptions): Promise<Engine> {
-  const module = await compile('unshared', options.assets);
-  const worker = startThread(assetUrl('worker.js', options.assets));
+  const module = await compile('unshared');
+  const worker = startThread(workerUrl(options.assets));
   const engine = new UnsharedEngine(worker, options.memoryLimit);
   await new Promise<void>((resolve, reject) => {
     worker.onMessage((received) => {

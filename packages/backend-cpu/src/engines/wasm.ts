@@ -4,7 +4,6 @@ import { CommandRing } from './command-ring.ts';
 import { SharedEngine } from './shared-engine.ts';
 import { startThread } from './threads.ts';
 import {
-  assetUrl,
   compile,
   CONTROL_ADDRESS,
   MAX_PAGES,
@@ -12,6 +11,7 @@ import {
   STACK_BYTES,
   STACKS_ADDRESS,
   type WasmOptions,
+  workerUrl,
 } from './wasm-module.ts';
 import { webAssembly, type WasmMemory } from './webassembly.ts';
 
@@ -28,13 +28,13 @@ export async function wasmEngine(variant: 'relaxed' | 'baseline', options: WasmO
   const { threads } = options;
   const firstAddress = Math.ceil((STACKS_ADDRESS + threads * STACK_BYTES) / PAGE) * PAGE;
   const memory = sharedMemory(firstAddress / PAGE);
-  const module = await compile(variant, options.assets);
+  const module = await compile(variant);
   let bytes = new Uint8Array(memory.buffer);
   let ending = false;
   /** Until the engine is made nobody listens. */
   const listener: { signal(): void; crash(reason: string): void } = { signal() {}, crash() {} };
 
-  const workers = Array.from({ length: threads }, () => startThread(assetUrl('worker.js', options.assets)));
+  const workers = Array.from({ length: threads }, () => startThread(workerUrl(options.assets)));
   const started = workers.map(
     (worker, index) =>
       new Promise<void>((resolve, reject) => {

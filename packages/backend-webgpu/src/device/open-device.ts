@@ -84,9 +84,8 @@ async function findAdapter(powerPreference: GPUPowerPreference | undefined): Pro
   );
 }
 
-/** Dawn out of npm's `webgpu`. The name is hidden from bundlers: browsers never come here. */
-async function loadDawn(): Promise<GPU> {
-  const name = 'webgpu';
+/** Dawn out of npm's `webgpu`. The name is hidden from bundlers, as a parameter that none folds in: browsers never come here. */
+async function loadDawn(name = 'webgpu'): Promise<GPU> {
   try {
     const module = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as typeof Dawn;
     return module.create([`enable-dawn-features=${dawnFeatures.join()}`]);

@@ -11,7 +11,7 @@ import type { Output } from './output.ts';
 import { showPerf, showSupport } from './tables.ts';
 import { testAdapter } from './test-adapter.ts';
 import { testBackend } from './test-backend.ts';
-import { version } from './version.ts';
+import { version } from '../version.node.ts';
 
 interface Flags {
   readonly mode: 'all' | 'test' | 'grad' | 'perf' | 'support';

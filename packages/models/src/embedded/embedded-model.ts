@@ -1,11 +1,9 @@
 import { bytesSource, type ByteSource } from '@lowrank/io-gguf';
+import { embeddedModelUrl } from '../embedded-model-url.ts';
 import { ModelsError } from '../models-error.ts';
 
 /** The name that stands for the embedded model wherever a model is asked for. */
 export const EMBEDDED_MODEL_NAME = 'names';
-
-/** Its file, which lies beside the package's code; bundlers that know `new URL(..., import.meta.url)` take it along. */
-export const embeddedModelUrl: URL = new URL('../../assets/names.gguf', import.meta.url);
 
 /**
  * The model that comes with this package: a character model of English first names, 431,232 parameters, 0.9 MB. Small

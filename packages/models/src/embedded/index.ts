@@ -1,1 +1,2 @@
-export { EMBEDDED_MODEL_NAME, embeddedModel, embeddedModelUrl } from './embedded-model.ts';
+export { EMBEDDED_MODEL_NAME, embeddedModel } from './embedded-model.ts';
+export { embeddedModelUrl } from '../embedded-model-url.ts';
