@@ -2,7 +2,7 @@
  * y = x W^T or x W with W [rows, columns] in blocks. Blocks are decoded while B is packed, so the product
  * has the bits of a matmul with the decoded matrix, of which no more than a strip exists at a time.
  */
-#include "blocks.h"
+#include "few-rows.h"
 #include "product.h"
 
 static void strip(const product *p, const float *a, isize aRow, isize i, isize rows, isize j, isize columns, isize k,
@@ -40,10 +40,14 @@ static void strip(const product *p, const float *a, isize aRow, isize i, isize r
 KERNEL(matmulQuantized) {
   int transposed = a[8] != 0;
   isize m = SIZE(a[5]), rows = SIZE(a[6]), columns = SIZE(a[7]);
+  weight decoded = weight_of((int)a[4], U8(a[2]), rows, columns);
+  if (m <= FEW && !transposed) {
+    few_rows(w, &decoded, rows, F32(a[1]), m, F32(a[0]));
+    return;
+  }
   product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns};
   p.a = (matrix){F32(a[1]), p.k, 1};
   p.b = transposed ? (matrix){0, columns, 1} : (matrix){0, 1, columns};
-  weight decoded = weight_of((int)a[4], U8(a[2]), rows, columns);
   p.weight = &decoded;
   multiply_batch(w, &p, 1, 0, 0, F32(a[3]));
 }
