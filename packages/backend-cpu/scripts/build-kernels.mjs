@@ -66,7 +66,9 @@ async function list(folder, suffix) {
 /** Hash of everything an output depends on. */
 async function fingerprint(value) {
   const hash = createHash('sha256').update(zigVersion).update(JSON.stringify(value));
-  for (const folder of [kernels, join(kernels, 'engine'), join(root, 'scripts'), join(root, 'worker')]) {
+  const folders = [kernels, join(kernels, 'engine'), join(root, 'scripts'), join(root, 'worker')];
+  if (value[0].bf16Sets !== undefined) folders.push(join(kernels, 'bf16'));
+  for (const folder of folders) {
     for (const name of await list(folder, '')) {
       if (!/\.(c|h|js|mjs)$/.test(name)) continue;
       hash
@@ -114,11 +116,19 @@ async function buildAddon(name, target, folder) {
     ]);
     objects.push(...sets);
   }
-  const sets = Object.keys(target.instructionSets).map((set) => `X(${set})`);
+  const bf16 = (await list(join(kernels, 'bf16'), '.c')).map((source) => `bf16/${source}`);
+  for (const [set, flags] of Object.entries(target.bf16Sets ?? {})) {
+    objects.push(...(await compileKernels(target.triple, [...flags, ...target.flags], set, folder, bf16)));
+  }
+  const named = (sets = {}) =>
+    Object.keys(sets)
+      .map((set) => `X(${set})`)
+      .join(' ');
   const engine = ['team.c', 'addon.c'].map((file) => join(kernels, 'engine', file));
   const output = join(folder, 'kernels.node');
   const args = ['cc', '-target', target.triple, ...commonFlags, ...target.flags, `-I${napiInclude}`];
-  args.push(`-DINSTRUCTION_SETS=${sets.join(' ')}`, '-shared', '-s', ...engine, ...objects);
+  args.push(`-DINSTRUCTION_SETS=${named(target.instructionSets)}`, `-DBF16_SETS=${named(target.bf16Sets)}`);
+  args.push('-shared', '-s', ...engine, ...objects);
   if (target.importLibrary) {
     const library = join(folder, 'node_api.lib');
     const definitions = join(dirname(napiInclude), 'def', 'node_api.def');

@@ -27,10 +27,22 @@ const x86 = {
 };
 const arm64 = { neon: [] };
 
+/**
+ * Of these only kernels/bf16 is compiled: the products of an engine that rounds their operands. The other kernels are
+ * x86_64_v4's. Best last.
+ */
+const avx512Bf16 = {
+  x86_64_v4_bf16: ['-mcpu=x86_64_v4+avx512bf16', '-mprefer-vector-width=512'],
+};
+const amx = {
+  x86_64_v4_amx: ['-mcpu=x86_64_v4+avx512bf16+amx_tile+amx_bf16', '-mprefer-vector-width=512'],
+};
+
 export const addonTargets = {
   'linux-x64': {
     triple: 'x86_64-linux-gnu.2.28',
     instructionSets: x86,
+    bf16Sets: { ...avx512Bf16, ...amx },
     flags: ['-fPIC', '-pthread'],
     linkFlags: [],
   },
@@ -55,6 +67,7 @@ export const addonTargets = {
   'win32-x64': {
     triple: 'x86_64-windows-gnu',
     instructionSets: x86,
+    bf16Sets: avx512Bf16,
     flags: [],
     linkFlags: ['-lapi-ms-win-core-synch-l1-2-0'],
     importLibrary: true,

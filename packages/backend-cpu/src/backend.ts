@@ -31,7 +31,7 @@ export class CpuBackend implements Backend {
   readonly interfaceVersion: typeof BACKEND_INTERFACE_VERSION = BACKEND_INTERFACE_VERSION;
   readonly supports: Supports;
   readonly kernels: Backend['kernels'];
-  /** What runs the kernels: `'native x86_64_v4'`, `'native neon'`, `'wasm relaxed'`, `'wasm baseline'`, `'wasm unshared'`. */
+  /** What runs the kernels: `'native x86_64_v4'`, `'native x86_64_v4_amx'`, `'native neon'`, `'wasm relaxed'`, `'wasm baseline'`, `'wasm unshared'`. */
   readonly engine: string;
   readonly threads: number;
   readonly device: string;
@@ -59,6 +59,7 @@ export class CpuBackend implements Backend {
       deterministic: true,
       nonFinite: true,
       maxStorageBytes: engine.endAddress - engine.firstAddress,
+      ...(engine.productOperands === 'bf16' ? { productOperands: 'bf16' } : {}),
     };
     this.kernels = makeKernels(this.#device(), (kernel, call) => this.#call(kernel, call));
   }
@@ -135,6 +136,7 @@ export class CpuBackend implements Backend {
   #device(): Device {
     return {
       threads: this.threads,
+      productOperands: this.#engine.productOperands ?? 'f32',
       output: (length, dtype = 'f32') => {
         const storage = this.#arena.allocate(dtype, length, length * 4, this.#kernel);
         this.#outputs.push(storage);

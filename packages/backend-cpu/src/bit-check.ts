@@ -22,3 +22,22 @@ export async function checkBits(backend: CpuBackend): Promise<BitCheck> {
   if (rows(2 ** -24, rounded + 2 ** -23)) return 'fused';
   return rows(0, rounded) ? 'unfused' : 'wrong';
 }
+
+/** To nearest, ties to even, 1 + 2^-8 is 1 in bf16, 1 + 3 2^-8 is 1 + 2^-6, and 1 + 2^-8 + 2^-20 is 1 + 2^-7. */
+const values = [1 + 2 ** -8, 1 + 3 * 2 ** -8, 1 + 2 ** -8 + 2 ** -20];
+const inBf16 = [1, 1 + 2 ** -6, 1 + 2 ** -7];
+
+/** Whether products round both operands to bf16 and nothing else: here sums of 3 products are exact in f32. */
+export async function roundsToBf16(backend: CpuBackend): Promise<boolean> {
+  const left = backend.upload(Float32Array.from(values), 'f32');
+  const right = backend.upload(
+    Float32Array.from({ length: 3 * columns }, (_, i) => values[Math.floor(i / columns)]!),
+    'f32',
+  );
+  const spec = { batch: 1, m: 1, n: columns, k: 3, transposeA: false, transposeB: false, batchA: false, batchB: false };
+  const product = backend.kernels.matmul(left, right, spec);
+  const sums = await backend.read(product);
+  for (const storage of [left, right, product]) backend.free(storage);
+  const expected = inBf16.reduce((sum, value) => sum + value * value, 0);
+  return sums.every((sum) => sum === expected);
+}

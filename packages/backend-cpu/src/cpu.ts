@@ -1,7 +1,7 @@
 import { BackendError } from '@lowrank/core';
 import { CpuBackend } from './backend.ts';
-import { checkBits } from './bit-check.ts';
-import type { Engine } from './engines/engine.ts';
+import { checkBits, roundsToBf16 } from './bit-check.ts';
+import type { Engine, ProductOperands } from './engines/engine.ts';
 import { nativeEngine } from './engines/native.ts';
 import { wasmUnsharedEngine } from './engines/wasm-unshared.ts';
 import { wasmEngine } from './engines/wasm.ts';
@@ -15,7 +15,12 @@ export interface CpuOptions {
    */
   readonly engine?: 'native' | 'wasm' | 'wasm-baseline' | 'wasm-unshared';
   /** Of the native engine, which it asks for. Default: the best that the processor has. */
-  readonly instructionSet?: 'x86_64_v3' | 'x86_64_v4' | 'neon';
+  readonly instructionSet?: 'x86_64_v3' | 'x86_64_v4' | 'neon' | 'x86_64_v4_bf16' | 'x86_64_v4_amx';
+  /**
+   * `'bf16'`: `matmul` and `matmulQuantized` round both operands to bfloat16 (to nearest, ties to even) and add up in f32, all other
+   * kernels stay as they are. The native engine alone, on processors with AVX-512's or AMX's instructions for it. Default: `'f32'`.
+   */
+  readonly productOperands?: ProductOperands;
   /** Bytes of storage at most. Default: the machine's memory (native), 4 GiB (WebAssembly). */
   readonly memoryLimit?: number;
   /**
@@ -29,8 +34,8 @@ type Start = () => Promise<Engine> | Engine;
 
 /**
  * A backend on the CPU. Takes the native addon where it loads and gives the right bits, else WebAssembly.
- * Throws `BACKEND_NOT_AVAILABLE` where the engine that was asked for, or every engine, cannot run here,
- * `BACKEND_ARGUMENT` for options out of range.
+ * Throws `BACKEND_NOT_AVAILABLE` where the engine that was asked for, or every engine, cannot run here or has no such
+ * products, `BACKEND_ARGUMENT` for options out of range.
  */
 export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
   const threads = options.threads ?? availableThreads();
@@ -45,6 +50,23 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
       value: memoryLimit,
     });
   }
+  const productOperands = options.productOperands ?? 'f32';
+  if (productOperands !== 'f32' && productOperands !== 'bf16') {
+    throw new BackendError(
+      'BACKEND_ARGUMENT',
+      `productOperands must be 'f32' or 'bf16', not '${String(productOperands)}'`,
+      { value: productOperands },
+    );
+  }
+  const native = options.instructionSet !== undefined || productOperands === 'bf16';
+  const chosen = options.engine ?? (native ? 'native' : undefined);
+  if (productOperands === 'bf16' && chosen !== 'native') {
+    throw new BackendError(
+      'BACKEND_NOT_AVAILABLE',
+      `bf16 products are the native engine's alone: WebAssembly has no instructions for them; not engine '${chosen}'`,
+      { value: chosen },
+    );
+  }
   const wasm = { threads, memoryLimit, assets: options.assets };
   const starts: Record<'native' | 'relaxed' | 'baseline' | 'unshared', Start> = {
     native: () =>
@@ -52,12 +74,13 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
         threads,
         memoryLimit: Math.min(memoryLimit, machineMemory()),
         instructionSet: options.instructionSet,
+        productOperands,
       }),
     relaxed: () => wasmEngine('relaxed', wasm),
     baseline: () => wasmEngine('baseline', wasm),
     unshared: () => wasmUnsharedEngine(wasm),
   };
-  switch (options.engine ?? (options.instructionSet === undefined ? undefined : 'native')) {
+  switch (chosen) {
     case undefined:
       return firstOf([starts.native, starts.relaxed, starts.baseline, starts.unshared]);
     case 'native':
@@ -69,7 +92,7 @@ export async function cpu(options: CpuOptions = {}): Promise<CpuBackend> {
     case 'wasm-unshared':
       return firstOf([starts.unshared]);
     default:
-      throw new BackendError('BACKEND_ARGUMENT', `there is no engine '${options.engine}'`, { value: options.engine });
+      throw new BackendError('BACKEND_ARGUMENT', `there is no engine '${String(chosen)}'`, { value: chosen });
   }
 }
 
@@ -80,6 +103,12 @@ async function firstOf(starts: readonly Start[]): Promise<CpuBackend> {
     try {
       const engine = await start();
       const backend = new CpuBackend(engine, engine.fused);
+      if (engine.productOperands === 'bf16') {
+        if (await roundsToBf16(backend)) return backend;
+        await backend.dispose();
+        reasons.push(`${engine.name} does not round its products' operands to bf16`);
+        continue;
+      }
       const bits = await checkBits(backend);
       if (bits === (engine.fused ? 'fused' : 'unfused')) return backend;
       await backend.dispose();

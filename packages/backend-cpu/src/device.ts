@@ -1,9 +1,12 @@
 import type { Storage } from '@lowrank/core';
+import type { ProductOperands } from './engines/engine.ts';
 
 /** What a kernel's TypeScript side works with: `src/kernels/<name>.ts` exports `(device) => Primitives['<name>']`. */
 export interface Device {
   /** Threads of the engine: how many pieces scratch for each thread needs. */
   readonly threads: number;
+  /** What the engine's products round their operands to. */
+  readonly productOperands: ProductOperands;
 
   /** Fresh storage of `length` elements, uninitialised. If the kernel throws before it returns, it is freed. */
   output(length: number, dtype?: 'f32' | 'i32'): Storage;

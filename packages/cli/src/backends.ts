@@ -9,6 +9,8 @@ interface KnownBackend {
   readonly package: string;
   readonly export: string;
   readonly engines: readonly string[];
+  /** What matrix products may round their operands to: `cpu:bf16`. */
+  readonly productOperands?: readonly string[];
 }
 
 const knownBackends: readonly KnownBackend[] = [
@@ -17,21 +19,23 @@ const knownBackends: readonly KnownBackend[] = [
     package: '@lowrank/backend-cpu',
     export: 'cpu',
     engines: ['native', 'wasm', 'wasm-baseline', 'wasm-unshared'],
+    productOperands: ['bf16'],
   },
   { name: 'webgpu', package: '@lowrank/backend-webgpu', export: 'webgpu', engines: [] },
   { name: 'tfjs', package: '@lowrank/backend-tfjs', export: 'tfjs', engines: ['node', 'wasm', 'cpu'] },
 ];
 
-/** The names that `--backend` knows by itself: `cpu`, `cpu:native`, ... */
-export const backendNames: readonly string[] = knownBackends.flatMap(({ name, engines }) => [
+/** The names that `--backend` knows by itself: `cpu`, `cpu:native`, `cpu:bf16`, ... */
+export const backendNames: readonly string[] = knownBackends.flatMap(({ name, engines, productOperands = [] }) => [
   // tfjs has no engine of its own choice.
   ...(name === 'tfjs' ? [] : [name]),
-  ...engines.map((engine) => `${name}:${engine}`),
+  ...[...engines, ...productOperands].map((variant) => `${name}:${variant}`),
 ]);
 
 /** What a backend's function is called with. */
 interface BackendOptions {
   readonly engine?: string;
+  readonly productOperands?: string;
   readonly threads?: number;
 }
 
@@ -41,10 +45,10 @@ interface BackendOptions {
  * @throws CliError CLI_BACKEND for one that is not there or is no backend; BackendError when it cannot run here.
  */
 export async function openBackend(name: string, threads?: number): Promise<Backend> {
-  const { specifier, engine, known } = parseBackendName(name);
+  const { specifier, variant, known } = parseBackendName(name);
   const open = await backendFunction(name, specifier, known);
   const backend: unknown = await open({
-    ...(engine === undefined ? {} : { engine }),
+    ...optionsOf(variant, known),
     ...(threads === undefined ? {} : { threads }),
   });
   if (!isBackend(backend)) {
@@ -58,21 +62,27 @@ export async function openBackend(name: string, threads?: number): Promise<Backe
 
 interface BackendName {
   readonly specifier: string;
-  readonly engine: string | undefined;
+  /** What follows the colon: an engine, or what products round their operands to. */
+  readonly variant: string | undefined;
   readonly known: KnownBackend | undefined;
+}
+
+function optionsOf(variant: string | undefined, known: KnownBackend | undefined): BackendOptions {
+  if (variant === undefined) return {};
+  return known?.productOperands?.includes(variant) ? { productOperands: variant } : { engine: variant };
 }
 
 /** @throws CliError CLI_BACKEND for an engine that one of ours does not have. */
 function parseBackendName(name: string): BackendName {
   const at = isPath(name) ? -1 : name.indexOf(':');
-  const [base, engine] = at < 0 ? [name, undefined] : [name.slice(0, at), name.slice(at + 1)];
+  const [base, variant] = at < 0 ? [name, undefined] : [name.slice(0, at), name.slice(at + 1)];
   const known = knownBackends.find((backend) => backend.name === base);
-  if (known === undefined) return { specifier: base, engine, known };
+  if (known === undefined) return { specifier: base, variant, known };
   if (!backendNames.includes(name)) {
     const names = backendNames.filter((other) => other === base || other.startsWith(`${base}:`));
     throw new CliError('CLI_BACKEND', `there is no backend '${name}'; there are ${names.join(', ')}`, { value: name });
   }
-  return { specifier: known.package, engine, known };
+  return { specifier: known.package, variant, known };
 }
 
 async function backendFunction(

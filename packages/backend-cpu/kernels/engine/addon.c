@@ -11,6 +11,7 @@
 
 #define X(set) extern kernel *const kernel_table_##set[];
 INSTRUCTION_SETS
+BF16_SETS
 #undef X
 
 typedef struct engine {
@@ -32,21 +33,37 @@ static kernel *const *table_named(const char *name) {
 #define X(set) \
   if (strcmp(name, #set) == 0) return system_supports(name) ? kernel_table_##set : NULL;
   INSTRUCTION_SETS
+  BF16_SETS
 #undef X
   return NULL;
 }
 
+/* Appends the name of an instruction set that this machine runs. */
+static void append(napi_env env, napi_value list, const char *set) {
+  napi_value name;
+  u32 count = 0;
+  if (!system_supports(set)) return;
+  napi_get_array_length(env, list, &count);
+  napi_create_string_utf8(env, set, NAPI_AUTO_LENGTH, &name);
+  napi_set_element(env, list, count, name);
+}
+
 /* instructionSets(): names of those compiled in that this machine runs, best last. */
 static napi_value instruction_sets(napi_env env, napi_callback_info info) {
-  napi_value list, name;
-  u32 count = 0;
+  napi_value list;
   napi_create_array(env, &list);
-#define X(set) \
-  if (system_supports(#set)) { \
-    napi_create_string_utf8(env, #set, NAPI_AUTO_LENGTH, &name); \
-    napi_set_element(env, list, count++, name); \
-  }
+#define X(set) append(env, list, #set);
   INSTRUCTION_SETS
+#undef X
+  return list;
+}
+
+/* bf16Sets(): the same of those whose products round operands to bf16. */
+static napi_value bf16_sets(napi_env env, napi_callback_info info) {
+  napi_value list;
+  napi_create_array(env, &list);
+#define X(set) append(env, list, #set);
+  BF16_SETS
 #undef X
   return list;
 }
@@ -245,6 +262,7 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback call;
   } functions[] = {{"instructionSets", instruction_sets},
+                   {"bf16Sets", bf16_sets},
                    {"create", create},
                    {"wake", wake},
                    {"write", write},

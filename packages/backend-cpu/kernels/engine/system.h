@@ -98,7 +98,19 @@ static void system_join(system_thread thread) { pthread_join(thread, NULL); }
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* x86-64 levels by CPUID, and by XGETBV what the operating system saves of the registers. */
+/* Linux saves AMX's tiles, 8 KiB a thread, for those processes alone that ask before they use them; all threads may then. */
+#ifdef __linux__
+#include <sys/syscall.h>
+long syscall(long number, ...);
+#ifndef ARCH_REQ_XCOMP_PERM
+#define ARCH_REQ_XCOMP_PERM 0x1023
+#endif
+static int system_grants_tiles(void) { return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, 18) == 0; }
+#else
+static int system_grants_tiles(void) { return 0; }
+#endif
+
+/* x86-64 levels and what is beyond them by CPUID, and by XGETBV what the operating system saves of the registers. */
 static int system_supports(const char *set) {
   u32 a, b, c, d, leaf1, leaf7, low, high;
   if (!__get_cpuid(1, &a, &b, &leaf1, &d) || !__get_cpuid_count(7, 0, &a, &leaf7, &c, &d)) return 0;
@@ -112,7 +124,15 @@ static int system_supports(const char *set) {
   int v3 = (leaf1 & first) == first && (leaf7 & second) == second && (extended & lzcnt) && (low & 6) == 6;
   if (strcmp(set, "x86_64_v3") == 0) return v3;
   const u32 avx512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* F, DQ, CD, BW, VL */
-  return v3 && strcmp(set, "x86_64_v4") == 0 && (leaf7 & avx512) == avx512 && (low & 0xe6) == 0xe6;
+  int v4 = v3 && (leaf7 & avx512) == avx512 && (low & 0xe6) == 0xe6;
+  if (strcmp(set, "x86_64_v4") == 0) return v4;
+  u32 more, tiles;
+  if (!v4 || !__get_cpuid_count(7, 0, &a, &b, &c, &tiles) || !__get_cpuid_count(7, 1, &more, &b, &c, &d)) return 0;
+  int bf16 = more >> 5 & 1; /* AVX512_BF16 */
+  if (strcmp(set, "x86_64_v4_bf16") == 0) return bf16;
+  const u32 amx = 1u << 22 | 1u << 24; /* AMX-BF16, AMX-TILE */
+  return bf16 && strcmp(set, "x86_64_v4_amx") == 0 && (tiles & amx) == amx && (low & 0x60000) == 0x60000 &&
+         system_grants_tiles();
 }
 #else
 static int system_supports(const char *set) { return 1; }

@@ -1,10 +1,15 @@
+/** What `matmul` and `matmulQuantized` round their operands to before they multiply: nothing, or bfloat16. */
+export type ProductOperands = 'f32' | 'bf16';
+
 /** The threads that run commands, and the memory they run on: native, WebAssembly with threads, WebAssembly with one. */
 export interface Engine {
-  /** `'native x86_64_v4'`, `'wasm relaxed'`, `'wasm baseline'`, `'wasm unshared'`. */
+  /** `'native x86_64_v4'`, `'native x86_64_v4_amx'`, `'wasm relaxed'`, `'wasm baseline'`, `'wasm unshared'`. */
   readonly name: string;
   readonly threads: number;
   /** Whether multiply-adds round once by how the kernels were compiled (relaxed WebAssembly may still not fuse). */
   readonly fused: boolean;
+  /** Default 'f32'. */
+  readonly productOperands?: ProductOperands;
   /** Addresses storage may have. */
   readonly firstAddress: number;
   readonly endAddress: number;

@@ -1,10 +1,12 @@
 import { BackendError } from '@lowrank/core';
 import { CommandRing } from './command-ring.ts';
+import type { ProductOperands } from './engine.ts';
 import { SharedEngine } from './shared-engine.ts';
 
 /** What `kernels/engine/addon.c` exports. */
 interface Addon {
   instructionSets(): string[];
+  bf16Sets(): string[];
   create(
     instructionSet: string,
     threads: number,
@@ -43,20 +45,33 @@ export interface NativeOptions {
   readonly threads: number;
   readonly memoryLimit: number;
   readonly instructionSet?: string | undefined;
+  readonly productOperands: ProductOperands;
 }
 
-/** Starts the addon's threads. Throws `BACKEND_NOT_AVAILABLE` where there is no addon or not that instruction set. */
+/**
+ * Starts the addon's threads. Throws `BACKEND_NOT_AVAILABLE` where there is no addon, not that instruction set, or no
+ * instructions for those products.
+ */
 export function nativeEngine(options: NativeOptions): SharedEngine {
   const addon = loadAddon();
   if ('reason' in addon) {
     throw new BackendError('BACKEND_NOT_AVAILABLE', `the native engine cannot be used: ${addon.reason}`);
   }
-  const sets = addon.instructionSets();
+  const { productOperands } = options;
+  const sets = productOperands === 'bf16' ? addon.bf16Sets() : addon.instructionSets();
+  if (sets.length === 0) {
+    throw new BackendError(
+      'BACKEND_NOT_AVAILABLE',
+      'bf16 products need an x86-64 processor with avx512_bf16, or with amx_bf16 on Linux, and neither is here: ' +
+        `the native engine runs ${addon.instructionSets().join(', ')} on this machine`,
+      { value: productOperands },
+    );
+  }
   const set = options.instructionSet ?? sets.at(-1)!;
   if (!sets.includes(set)) {
     throw new BackendError(
       'BACKEND_NOT_AVAILABLE',
-      `this machine does not run the instruction set ${set}; it runs ${sets.join(', ')}`,
+      `this machine does not run the instruction set ${set} with ${productOperands} products; it runs ${sets.join(', ')}`,
       { value: set },
     );
   }
@@ -69,6 +84,7 @@ export function nativeEngine(options: NativeOptions): SharedEngine {
     name: `native ${set}`,
     threads: options.threads,
     fused: true,
+    productOperands,
     firstAddress: 0,
     endAddress: reserved,
     ring: new CommandRing(block, offset, () => addon.wake(handle)),

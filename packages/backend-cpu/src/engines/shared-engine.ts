@@ -1,7 +1,7 @@
 import { BackendError } from '@lowrank/core';
 import { control } from '../generated/control.ts';
 import type { CommandRing } from './command-ring.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, ProductOperands } from './engine.ts';
 import { disposed, failureOf } from './failure.ts';
 
 /** What native and WebAssembly engines differ in, beside their ring. */
@@ -9,6 +9,7 @@ export interface Host {
   readonly name: string;
   readonly threads: number;
   readonly fused: boolean;
+  readonly productOperands?: ProductOperands;
   readonly firstAddress: number;
   readonly endAddress: number;
   readonly ring: CommandRing;
@@ -35,6 +36,7 @@ export class SharedEngine implements Engine {
   readonly name: string;
   readonly threads: number;
   readonly fused: boolean;
+  readonly productOperands: ProductOperands;
   readonly firstAddress: number;
   readonly endAddress: number;
   readonly transfersInOrder = false;
@@ -50,6 +52,7 @@ export class SharedEngine implements Engine {
     this.name = host.name;
     this.threads = host.threads;
     this.fused = host.fused;
+    this.productOperands = host.productOperands ?? 'f32';
     this.firstAddress = host.firstAddress;
     this.endAddress = host.endAddress;
   }

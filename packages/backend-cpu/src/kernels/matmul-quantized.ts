@@ -10,7 +10,7 @@ export const matmulQuantized =
     const { format, m, rows, columns, transposed } = spec;
     const y = device.output(m * (transposed ? columns : rows));
     const operands = [y, x, weight].map((storage) => device.address(storage));
-    const scratch = device.scratch(packingBytes(device.threads, 1, m));
+    const scratch = device.scratch(packingBytes(device, 1, m));
     const sizes = [blockFormatCode(format), m, rows, columns, Number(transposed)];
     device.run(opcodes.matmulQuantized, [...operands, scratch, ...sizes]);
     return y;

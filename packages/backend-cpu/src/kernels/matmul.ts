@@ -1,6 +1,7 @@
 import type { Primitives } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { opcodes } from '../generated/opcodes.ts';
+import { bf16PackingBytes } from './bf16-packing.ts';
 
 /** Of `kernels/gemm.h` and `kernels/product.h`: how much of A is packed at a time, by each thread alone or by all together. */
 const depth = 256;
@@ -10,7 +11,8 @@ const rowsTogether = 1024;
 const largestTile = 8;
 
 /** Bytes of scratch that `alone` or `together` needs for packed panels of A. */
-export function packingBytes(threads: number, batch: number, m: number): number {
+export function packingBytes({ threads, productOperands }: Device, batch: number, m: number): number {
+  if (productOperands === 'bf16') return bf16PackingBytes(threads, m);
   const rows =
     batch > 1 || m <= alone ? threads * (rowsAlone + largestTile) : 2 * (Math.min(m, rowsTogether) + largestTile);
   return rows * depth * Float32Array.BYTES_PER_ELEMENT;
@@ -25,7 +27,7 @@ export const matmul =
       device.address(c),
       device.address(a),
       device.address(b),
-      device.scratch(packingBytes(device.threads, batch, m)),
+      device.scratch(packingBytes(device, batch, m)),
       batch,
       m,
       n,

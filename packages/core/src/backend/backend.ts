@@ -40,7 +40,7 @@ export interface Supports {
   readonly precision: 'f32' | 'f64';
   /** Formats that `uploadBlocks` takes and `matmulQuantized` and `gatherQuantized` work on. */
   readonly blockFormats: readonly BlockFormat[];
-  /** Multiply-adds in sums round once. All such backends of precision f32 give the same bits. */
+  /** Multiply-adds in sums round once. All such backends of precision f32 without `productOperands` give the same bits. */
   readonly fusedMultiplyAdd: boolean;
   /**
    * What matrix products round their operands to before they multiply; products and their sums stay in `precision`. Only where
