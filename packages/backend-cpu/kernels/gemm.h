@@ -14,8 +14,8 @@
 
 #include "vector.h"
 
-/* Rows of a tile: as many as leave no register spilled; a tile is two vectors wide. Steps of k that are written out: in
-   WebAssembly one, since V8 keeps operands that are loaded early in registers that it does not have. */
+/* Rows of a tile: as many as leave no register spilled; a tile is two vectors wide. UNROLL steps of k are written out. V8
+   has 15 vector registers: 12 sums, two of b and one of a, and one more for a product that is not fused. */
 #if VL == 16
 #define MR 8
 #define UNROLL 4
@@ -23,8 +23,12 @@
 #define MR 6
 #define UNROLL 4
 #elif defined(__wasm__)
+#if FUSED
+#define MR 6
+#else
 #define MR 4
-#define UNROLL 1
+#endif
+#define UNROLL 2
 #else
 #define MR 8
 #define UNROLL 2
@@ -180,6 +184,14 @@ INLINE void pack_b(float *restrict target, matrix source, isize depth, isize col
     pack_b_panel(target, source, depth, min_size(NR, columns - j));
 }
 
+/* V8 takes instructions in the order in which they come: values go through IN_ORDER, so that the compiler loads nothing
+   early, and does not make an addition of a load's offset. */
+#ifdef __wasm__
+#define IN_ORDER(x) __asm__ volatile("" : "+r"(x))
+#else
+#define IN_ORDER(x)
+#endif
+
 /*
  * One tile: c [rows, vectors * VL] gets `depth` more steps of its chains; `fresh` ones start from 0. Element (i, k) of a is
  * a[i * aRow + k * aStep]: 1 and MR in a panel. b is `depth` rows of vectors * VL elements, bStride apart.
@@ -193,14 +205,20 @@ INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, is
     for (int j = 0; j < vectors; j++) s[i][j] = fresh ? vset(0.0f) : vload(c + i * cStride + j * VL);
 #pragma clang loop unroll_count(UNROLL)
   for (isize k = 0; k < depth; k++) {
+    IN_ORDER(a);
+    IN_ORDER(b);
     vf y[2];
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) y[j] = vload(b + j * VL);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
       vf x = vset(a[i * aRow]);
+      IN_ORDER(x);
 #pragma clang loop unroll(full)
-      for (int j = 0; j < vectors; j++) s[i][j] = vfma(x, y[j], s[i][j]);
+      for (int j = 0; j < vectors; j++) {
+        s[i][j] = vfma(x, y[j], s[i][j]);
+        IN_ORDER(s[i][j]);
+      }
     }
     a += aStep;
     b += bStride;
