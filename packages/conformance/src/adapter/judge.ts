@@ -1,7 +1,7 @@
 import type { ConfiguredAdapter, Tensor, TypedArray } from '@lowrank/core';
 import { compare } from '../backend/compare.ts';
 import { float64 } from '../backend/operands.ts';
-import { unitRoundoff } from '../backend/run-case.ts';
+import { unitRoundoff } from '../backend/bounds.ts';
 import { ConformanceError, demand } from '../conformance-error.ts';
 import { roundingBackend, type RoundingBackend } from '../rounding/rounding-backend.ts';
 import type { Trial } from './rig.ts';

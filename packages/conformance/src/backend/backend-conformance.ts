@@ -7,8 +7,7 @@ import type { OpForm } from '../ops/ops-conformance.ts';
 import type { Runner } from '../runner.ts';
 import { byKernel } from './case.ts';
 import type { Case, GradientCase } from './case.ts';
-import { allCases } from './all-cases.ts';
-import { gradientCases } from './cases/index.ts';
+import { allCases, allGradients } from './all-cases.ts';
 import { noErrors } from './compare.ts';
 import type { Errors } from './compare.ts';
 import { determinismRules } from './determinism-rules.ts';
@@ -67,7 +66,7 @@ export function backendConformance(
       });
     }
     if (modes.includes('grad')) {
-      describeKernels(runner, 'against central differences', chosen(gradientCases()), async (row: GradientCase) => {
+      describeKernels(runner, 'against central differences', chosen(allGradients()), async (row: GradientCase) => {
         const { backend, reference } = await shared.get();
         await judge(note, 'grad', backend, row, () => runGradient(backend, reference, row));
       });

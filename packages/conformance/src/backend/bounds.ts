@@ -33,6 +33,10 @@ import type { Tolerance } from './case.ts';
 
 type Values = ArrayLike<number>;
 
+export function unitRoundoff(precision: 'f32' | 'f64'): number {
+  return precision === 'f32' ? 2 ** -24 : 2 ** -53;
+}
+
 /** (1 + u)^n - 1 for the n in use, to first order, is exact to 1 %: n u stays below 1e-3. */
 const slack = 1.01;
 
@@ -51,7 +55,9 @@ function of(value: number, relative: number): number {
 }
 
 function absolute(x: Values): Float64Array {
-  return Float64Array.from(x, Math.abs);
+  const out = new Float64Array(x.length);
+  for (let i = 0; i < out.length; i++) out[i] = Math.abs(x[i]!);
+  return out;
 }
 
 function each(length: number, at: (i: number) => number, u: number): Tolerance {
@@ -202,8 +208,9 @@ function softmaxRow(x: Float64Array, u: number, inputError: (j: number) => numbe
   let weighted = 0;
   let range = 0;
   for (let j = 0; j < x.length; j++) {
-    if (p(j) === 0) continue;
-    weighted += p(j) * term(j);
+    const share = p(j);
+    if (share === 0) continue;
+    weighted += share * term(j);
     range = Math.max(range, max - x[j]!);
   }
   return { max, logSumExp: total, p, term, sum: weighted + gamma(x.length, u) + rescaling(x.length, range, u) };
@@ -211,7 +218,7 @@ function softmaxRow(x: Float64Array, u: number, inputError: (j: number) => numbe
 
 /** exp(x_j - max) / sum: the errors of both, and a division. */
 export function softmax(x: Values, rows: number, columns: number, u: number): Tolerance {
-  const all = Float64Array.from(x);
+  const all = new Float64Array(x);
   const out = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     const errors = softmaxRow(all.subarray(row * columns, (row + 1) * columns), u);
@@ -249,7 +256,7 @@ export function crossEntropy(
   columns: number,
   u: number,
 ): [losses: Tolerance, logSumExp: Tolerance] {
-  const all = Float64Array.from(logits);
+  const all = new Float64Array(logits);
   const losses = new Float64Array(rows);
   const kept = new Float64Array(rows);
   for (let row = 0; row < rows; row++) {
@@ -275,7 +282,7 @@ export function crossEntropyBackward(
   columns: number,
   u: number,
 ): Tolerance {
-  const all = Float64Array.from(logits);
+  const all = new Float64Array(logits);
   const out = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     if (targets[row]! < 0) continue;
@@ -417,9 +424,8 @@ export function attention(operands: AttentionOperands, u: number): [output: Tole
     for (let i = 0; i < visible; i++) {
       // row.sum twice: the numerator is summed and rescaled as the denominator is.
       const relative = row.term(i) + 2 * row.sum + division(u) + u;
-      for (let d = 0; d < spec.headSize; d++) {
-        output[queryAt + d]! += of(row.p(i) * v[first + i * step + d]!, relative);
-      }
+      const p = row.p(i);
+      for (let d = 0; d < spec.headSize; d++) output[queryAt + d]! += of(p * v[first + i * step + d]!, relative);
     }
   });
   return [each(output.length, (i) => output[i]!, u), kept];
@@ -473,16 +479,17 @@ export function attentionBackward(
     }
     for (let i = 0; i < visible; i++) {
       const p = row.p(i);
+      const inexact = probability(i);
       const ds = p * (dps[i]! - mean);
       const dsError =
-        of(ds, probability(i) + 3 * u) +
+        of(ds, inexact + 3 * u) +
         of(p * dpSizes[i]!, gamma(headSize + 2, u)) +
         p * (meanError + 2 * u * Math.abs(mean));
       for (let d = 0; d < headSize; d++) {
         const [key, query] = [k[keyAt(i) + d]!, q[queryAt + d]!];
         dq[queryAt + d]! += Math.abs(scale * key) * (dsError + of(ds, gamma(visible + 2, u)));
         dk[keyAt(i) + d]! += Math.abs(scale * query) * (dsError + of(ds, gamma(sources + 2, u)));
-        dv[keyAt(i) + d]! += of(p * dOutput[queryAt + d]!, probability(i) + gamma(sources + 1, u));
+        dv[keyAt(i) + d]! += of(p * dOutput[queryAt + d]!, inexact + gamma(sources + 1, u));
       }
     }
   });

@@ -1,11 +1,12 @@
 import type { Backend } from '@lowrank/core';
 import { demand } from '../conformance-error.ts';
+import { allCases } from './all-cases.ts';
 import { byKernel } from './case.ts';
 import type { Case } from './case.ts';
-import { kernelCases } from './cases/index.ts';
+import { evaluate } from './evaluate.ts';
 import { sameBits, soil } from './operands.ts';
 import type { Rule } from './rules.ts';
-import { evaluate, excuse, resultNames } from './run-case.ts';
+import { excuse, resultNames } from './run-case.ts';
 
 /** The same calls give the same bits, in memory used before as in fresh memory, alone and with other work queued. */
 export const determinismRules: readonly Rule[] = [
@@ -35,8 +36,6 @@ export const determinismRules: readonly Rule[] = [
 /** For each kernel the three largest cases of at most 100,000 numbers. */
 function samples(backend: Backend): Case[] {
   const size = (row: Case): number => row.inputs.reduce((sum, input) => sum + input.data.length, 0);
-  const offered = kernelCases(backend.supports.blockFormats).filter(
-    (row) => excuse(backend, row) === undefined && size(row) <= 100_000,
-  );
+  const offered = allCases().filter((row) => excuse(backend, row) === undefined && size(row) <= 100_000);
   return [...byKernel(offered).values()].flatMap((rows) => rows.toSorted((a, b) => size(b) - size(a)).slice(0, 3));
 }

@@ -17,8 +17,8 @@ export function upload(backend: Backend, input: Input): Storage {
 
 /** The numbers of an input, blocks decoded. */
 export function numbersOf(input: Input): Float64Array {
-  if (!('format' in input)) return Float64Array.from(input.data);
-  return Float64Array.from(decodeArray(input));
+  if (!('format' in input)) return new Float64Array(input.data);
+  return new Float64Array(decodeArray(input));
 }
 
 /** The same input with subnormal numbers set to zero. */
@@ -38,10 +38,14 @@ export function soil(backend: Backend, lengths: readonly number[]): void {
 
 /** Whether two arrays hold the same bits, NaN equal to any NaN. */
 export function sameBits(a: TypedArray, b: TypedArray): boolean {
-  return a.length === b.length && a.every((value: number, i: number) => Object.is(value, b[i]));
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (!Object.is(a[i], b[i])) return false;
+  }
+  return true;
 }
 
 /** What an array holds after a round trip through a backend's float32. */
 export function float64(data: TypedArray): Float64Array {
-  return data instanceof Float64Array ? data : Float64Array.from(data);
+  return data instanceof Float64Array ? data : new Float64Array(data);
 }

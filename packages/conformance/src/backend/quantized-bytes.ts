@@ -37,10 +37,13 @@ export function randomFourBit(
   // Blocks of different size, so that scales are not all near 1.
   const values = uniform(name, n).map((value, i) => value * (1 + (Math.floor(i / 32) % 7)));
   const bytes = quantize4bit(values, [rows, columns], options).data;
-  bytes.set(
-    Uint8Array.from(words(`${name} codes`, Math.ceil(n / 2)), (word) => word >>> 24),
-    codesAt,
-  );
+  bytes.set(topBytes(words(`${name} codes`, Math.ceil(n / 2))), codesAt);
+  return bytes;
+}
+
+function topBytes(bits: Uint32Array): Uint8Array {
+  const bytes = new Uint8Array(bits.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = bits[i]! >>> 24;
   return bytes;
 }
 
@@ -53,7 +56,7 @@ export function randomBlocks(name: string, format: BlockFormat, rows: number, co
   if (!isInlineBlockFormat(format)) throw new RangeError(`${format} has no self-contained blocks`);
   const { blockSize, bytesPerBlock } = blockFormats[format];
   const blocks = (rows * columns) / blockSize;
-  const bytes = Uint8Array.from(words(name, blocks * bytesPerBlock), (word) => word >>> 24);
+  const bytes = topBytes(words(name, blocks * bytesPerBlock));
   for (let block = 0; block < blocks; block++) {
     for (const offset of scaleOffsets[format]!) {
       // The high byte: sign kept, exponent 2^-6 to 2^-4, two bits of the fraction kept.

@@ -1,14 +1,11 @@
 /** Runs one case on a backend and on the reference, and compares. */
 import type { Backend, Storage, TypedArray } from '@lowrank/core';
 import { ConformanceError, demand } from '../conformance-error.ts';
-import type { Case, Input, Kernels } from './case.ts';
+import type { Case, Kernels } from './case.ts';
 import { compare, noErrors, worse } from './compare.ts';
 import type { Errors } from './compare.ts';
-import { flushed, float64, sameBits, soil, upload } from './operands.ts';
-
-export function unitRoundoff(precision: 'f32' | 'f64'): number {
-  return precision === 'f32' ? 2 ** -24 : 2 ** -53;
-}
+import { expectationOf } from './expectation.ts';
+import { sameBits, soil, upload } from './operands.ts';
 
 /** Why the manifest excuses a backend from a case; undefined where it does not. */
 export function excuse(
@@ -30,19 +27,16 @@ export function excuse(
  * for an operand changed that must not be, or memory that is not accounted for.
  */
 export async function runCase(backend: Backend, reference: Backend, row: Case): Promise<Errors> {
-  const expected = (await evaluate(reference, row, row.inputs)).map(float64);
-  const alternative = row.subnormal ? (await evaluate(reference, row, row.inputs.map(flushed))).map(float64) : expected;
+  const expectation = await expectationOf(reference, row);
+  const { expected, alternative } = expectation;
   const { precision } = backend.supports;
   const lengths = expected.map((result) => result.length);
   const got = await evaluateStrictly(backend, row, lengths);
-  // The reference is rounded too, at float64's unit.
-  const bound = row.bound(unitRoundoff(precision), expected);
-  const own = row.bound(unitRoundoff('f64'), expected);
+  const tolerance = expectation.tolerance(precision);
   return resultNames(row)
     .map((output, i) => {
-      const tolerance = bound[i]!.map((allowed, e) => allowed + own[i]![e]!);
       const subject = { kernel: row.kernel, case: row.name, output };
-      return compare(subject, got[i]!, expected[i]!, tolerance, precision, alternative[i]);
+      return compare(subject, got[i]!, expected[i]!, tolerance[i]!, precision, alternative[i]);
     })
     .reduce(worse, noErrors);
 }
@@ -50,16 +44,6 @@ export async function runCase(backend: Backend, reference: Backend, row: Case): 
 /** What `run` returns, then what it changes in place. */
 export function resultNames(row: Case): string[] {
   return [...row.outputs, ...(row.mutates ?? []).map((i) => row.inputs[i]!.name)];
-}
-
-/** The case's results. */
-export async function evaluate(backend: Backend, row: Case, inputs: readonly Input[]): Promise<TypedArray[]> {
-  const operands = inputs.map((input) => upload(backend, input));
-  const outputs = row.run(backend.kernels as Kernels, operands);
-  const results = [...outputs, ...(row.mutates ?? []).map((i) => operands[i]!)];
-  const values = await Promise.all(results.map((storage) => backend.read(storage)));
-  for (const storage of [...operands, ...outputs]) backend.free(storage);
-  return values;
 }
 
 /** `evaluate`, with memory soiled before and everything checked that the interface says of operands and results. */

@@ -1,12 +1,13 @@
 /** Runs one backward kernel and compares it with central differences of the reference's forward kernel. */
 import type { Backend, TypedArray } from '@lowrank/core';
+import { unitRoundoff } from './bounds.ts';
 import type { GradientCase, Input, Kernels } from './case.ts';
 import { compare, noErrors, worse } from './compare.ts';
 import type { Errors } from './compare.ts';
 import { uniform } from './inputs.ts';
 import { centralDifferences } from './central-differences.ts';
+import type { Differences } from './central-differences.ts';
 import { float64, upload } from './operands.ts';
-import { unitRoundoff } from './run-case.ts';
 
 interface Backward {
   readonly gradients: Float64Array[];
@@ -20,17 +21,7 @@ interface Backward {
  */
 export async function runGradient(backend: Backend, reference: Backend, row: GradientCase): Promise<Errors> {
   const { precision } = backend.supports;
-  const values = row.inputs.map((input) => float64(input.data));
-  const exact = await forward(reference, row, values);
-  const weights = uniform(`${row.kernel} ${row.name} weights`, exact[row.loss]!.length);
-  const rounded = exact.map((result) => Float64Array.from(Float32Array.from(result)));
-
-  const loss = async (changed: readonly Float64Array[]): Promise<number> => {
-    const results = await forward(reference, row, changed);
-    return results[row.loss]!.reduce((sum, value, i) => sum + value * weights[i]!, 0);
-  };
-  const fromExact = await backward(reference, row, exact, weights);
-  const fromRounded = await backward(reference, row, rounded, weights);
+  const { weights, rounded, fromExact, fromRounded, numerics } = await wantedOf(reference, row);
   const got = await backward(backend, row, rounded, weights);
   const rounding = [unitRoundoff(precision), unitRoundoff('f64')].map((unit) =>
     row.bound(unit, fromRounded.gradients, rounded, Float64Array.from(weights)),
@@ -38,7 +29,7 @@ export async function runGradient(backend: Backend, reference: Backend, row: Gra
 
   let errors = noErrors;
   for (const [g, input] of row.toward.entries()) {
-    const numeric = await centralDifferences(values, input, loss);
+    const numeric = numerics[g]!;
     const tolerance = numeric.error.map((error, i) => {
       const kept = Math.abs(fromExact.gradients[g]![i]! - fromRounded.gradients[g]![i]!);
       return error + kept + rounding[0]![g]![i]! + rounding[1]![g]![i]!;
@@ -48,6 +39,42 @@ export async function runGradient(backend: Backend, reference: Backend, row: Gra
     errors = worse(errors, compare(subject, got.raw[g]!, numeric.gradient, tolerance, precision));
   }
   return errors;
+}
+
+/** What a backend's gradients are compared with: the same for every backend, so computed once. */
+interface Wanted {
+  /** The gradient toward the result that the loss is of. */
+  readonly weights: Float32Array;
+  /** The forward results as a backend keeps them. */
+  readonly rounded: readonly Float64Array[];
+  readonly fromExact: Backward;
+  readonly fromRounded: Backward;
+  /** One for each of `toward`. */
+  readonly numerics: readonly Differences[];
+}
+
+const known = new WeakMap<GradientCase, Wanted>();
+
+async function wantedOf(reference: Backend, row: GradientCase): Promise<Wanted> {
+  const wanted = known.get(row) ?? (await differentiate(reference, row));
+  known.set(row, wanted);
+  return wanted;
+}
+
+async function differentiate(reference: Backend, row: GradientCase): Promise<Wanted> {
+  const values = row.inputs.map((input) => float64(input.data));
+  const exact = await forward(reference, row, values);
+  const weights = uniform(`${row.kernel} ${row.name} weights`, exact[row.loss]!.length);
+  const rounded = exact.map((result) => new Float64Array(new Float32Array(result)));
+  const loss = async (changed: readonly Float64Array[]): Promise<number> => {
+    const results = await forward(reference, row, changed);
+    return results[row.loss]!.reduce((sum, value, i) => sum + value * weights[i]!, 0);
+  };
+  const fromExact = await backward(reference, row, exact, weights);
+  const fromRounded = await backward(reference, row, rounded, weights);
+  const numerics = [];
+  for (const input of row.toward) numerics.push(await centralDifferences(values, input, loss));
+  return { weights, rounded, fromExact, fromRounded, numerics };
 }
 
 function uploadAll(backend: Backend, row: GradientCase, values: readonly Float64Array[]) {

@@ -1,8 +1,7 @@
 /** What a backend offers, kernel by kernel: its manifest as a table. */
 import { fusedKernelNames, primitiveNames } from '@lowrank/core';
 import type { Backend } from '@lowrank/core';
-import { gradientCases } from './cases/index.ts';
-import { allCases } from './all-cases.ts';
+import { allCases, allGradients } from './all-cases.ts';
 import { excuse } from './run-case.ts';
 
 export interface KernelSupport {
@@ -20,7 +19,7 @@ export function supportOf(backend: Backend, ops?: readonly string[]): KernelSupp
     ...primitiveNames.map((op) => ({ op, kind: 'primitive' }) as const),
     ...fusedKernelNames.map((op) => ({ op, kind: 'fused' }) as const),
   ];
-  const cases = [...allCases(), ...gradientCases()];
+  const cases = [...allCases(), ...allGradients()];
   return kinds
     .filter(({ op }) => ops === undefined || ops.includes(op))
     .map(({ op, kind }) => {

@@ -1,12 +1,12 @@
 /** An operation's value and gradients, and what they are judged by. */
 import { backward, scope, tensor } from '@lowrank/core';
 import type { Backend, Storage, Tensor } from '@lowrank/core';
+import { unitRoundoff } from '../backend/bounds.ts';
 import { centralDifferences } from '../backend/central-differences.ts';
 import { compare, noErrors, worse } from '../backend/compare.ts';
 import type { Errors } from '../backend/compare.ts';
 import { uniform } from '../backend/inputs.ts';
 import { float64 } from '../backend/operands.ts';
-import { unitRoundoff } from '../backend/run-case.ts';
 import { roundingBackend } from '../rounding/rounding-backend.ts';
 import type { OpCase, OpInput } from './cases.ts';
 
@@ -57,7 +57,16 @@ function weightsFor(row: OpCase, length: number): Float32Array {
  * Value and gradients in float64, and the bound that running error analysis of the composed operation derives (or the case
  * has). A fused kernel is held to it as well: it must be no less exact than what it replaces.
  */
-async function expectedOf(row: OpCase, precision: 'f32' | 'f64'): Promise<Result[]> {
+async function expectedOf(row: OpCase, precision: 'f32' | 'f64'): Promise<readonly Result[]> {
+  const known = expectations[precision].get(row) ?? (await analyse(row, precision));
+  expectations[precision].set(row, known);
+  return known;
+}
+
+/** The same for every backend, so computed once. */
+const expectations = { f32: new WeakMap<OpCase, Result[]>(), f64: new WeakMap<OpCase, Result[]>() };
+
+async function analyse(row: OpCase, precision: 'f32' | 'f64'): Promise<Result[]> {
   const rounding = roundingBackend(unitRoundoff(precision));
   const results = await evaluate(rounding, row, (storage) => rounding.errorOf(storage));
   const { values } = results[0]!;

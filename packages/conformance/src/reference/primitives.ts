@@ -113,7 +113,7 @@ export function primitives(heap: Heap): Primitives {
 
     cast(x, length, to) {
       const data = heap.either('cast', 'x', x, length);
-      return heap.adopt(to === 'i32' ? toInt32(Float64Array.from(data)) : Float64Array.from(data));
+      return heap.adopt(to === 'i32' ? toInt32(new Float64Array(data)) : new Float64Array(data));
     },
 
     accumulate(target, source, length) {

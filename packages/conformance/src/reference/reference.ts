@@ -44,7 +44,7 @@ export async function reference(options: ReferenceOptions = {}): Promise<Backend
           data,
         );
       }
-      return heap.adopt(dtype === 'i32' ? Int32Array.from(data) : Float64Array.from(data));
+      return heap.adopt(dtype === 'i32' ? new Int32Array(data) : new Float64Array(data));
     },
     async read(storage) {
       return heap.copyOut(storage);

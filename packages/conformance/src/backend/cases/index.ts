@@ -14,17 +14,8 @@ import { ropeCases, ropeGradients } from './rope.ts';
 import { softmaxCases, softmaxGradients } from './softmax.ts';
 import { dropoutGradients, trainingCases } from './training.ts';
 
-const made = new Map<string, readonly Case[]>();
-
-/** Every case of mode `test`; those of quantized kernels for the formats named. Made once: their inputs are large. */
-export function kernelCases(formats: readonly BlockFormat[]): readonly Case[] {
-  const key = formats.join();
-  const cases = made.get(key) ?? makeCases(formats);
-  made.set(key, cases);
-  return cases;
-}
-
-function makeCases(formats: readonly BlockFormat[]): Case[] {
+/** Every case of mode `test`; those of quantized kernels for the formats named. */
+export function kernelCases(formats: readonly BlockFormat[]): Case[] {
   return [
     ...elementwiseCases(),
     ...reduceCases(),
