@@ -27,7 +27,8 @@ export function demandEqual(trial: Omit<Trial, 'backend'>, what: string, got: Ty
 
 /** A backend that knows how far the trial's may be from float64. */
 export function tracker({ backend }: Trial): RoundingBackend {
-  return roundingBackend(unitRoundoff(backend.supports.precision));
+  const { precision, productOperands } = backend.supports;
+  return roundingBackend(unitRoundoff(precision), productOperands);
 }
 
 /** A tracked tensor's value, and how far from it the trial's may be: float64 itself rounds, too. */

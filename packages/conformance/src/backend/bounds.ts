@@ -30,6 +30,7 @@ import { reduce } from '../reference/reduce.ts';
 import { rope } from '../reference/rope.ts';
 import { logSumExp as logSumExpOf } from '../reference/softmax.ts';
 import type { Tolerance } from './case.ts';
+import { operandError, operandRoundoff, productFormats, type ProductOperands } from './product-operands.ts';
 
 type Values = ArrayLike<number>;
 
@@ -132,10 +133,42 @@ export function reduction(op: ReduceOp, x: Values, outer: number, axis: number, 
   return each(sums.length, (i) => of(sums[i]!, gamma(axis, u)), axis * u);
 }
 
-/** k products: gamma(k) sum |a b|. */
-export function product(a: Values, b: Values, spec: MatmulSpec, u: number): Tolerance {
+/** k products: gamma(k) sum |a b|. Of operands that may be rounded first, see `roundedProduct`. */
+export function product(a: Values, b: Values, spec: MatmulSpec, u: number, operands?: ProductOperands): Tolerance {
+  if (operands !== undefined) {
+    const [errorA, errorB] = [a, b].map((x) => Float64Array.from(x, (value) => operandError(operands, value)));
+    return roundedProduct(a, errorA!, b, errorB!, spec, spec.k, u);
+  }
   const sums = matmul(absolute(a), absolute(b), spec);
   return each(sums.length, (i) => of(sums[i]!, gamma(spec.k, u)), u);
+}
+
+/**
+ * Operands that are off by `errorA` and `errorB` when they are multiplied:
+ * |a' b' - a b| <= |a| errorB + errorA (|b| + errorB), and gamma(roundings) sum |a' b'| for the sum of what is multiplied.
+ */
+function roundedProduct(
+  a: Values,
+  errorA: Float64Array,
+  b: Values,
+  errorB: Float64Array,
+  spec: MatmulSpec,
+  roundings: number,
+  u: number,
+): Tolerance {
+  const [sizeA, sizeB] = [absolute(a), absolute(b)];
+  const largestB = sizeB.map((size, i) => size + errorB[i]!);
+  const fromB = matmul(sizeA, errorB, spec);
+  const fromA = matmul(errorA, largestB, spec);
+  const sums = matmul(
+    sizeA.map((size, i) => size + errorA[i]!),
+    largestB,
+    spec,
+  );
+  const tolerance = each(sums.length, (i) => fromA[i]! + fromB[i]! + of(sums[i]!, gamma(roundings, u)), u);
+  // Infinitely many times nothing: an operand that became infinite against a zero.
+  const overflows = errorA.includes(Infinity) || errorB.includes(Infinity);
+  return overflows ? tolerance.map((bound) => (Number.isNaN(bound) ? Infinity : bound)) : tolerance;
 }
 
 /** Rows added to one: as many additions as the row has sources. */
@@ -148,11 +181,26 @@ export function scatter(source: Values, indices: Int32Array, rows: number, colum
 
 // ---- Quantized ----
 
-/** Blocks decode with one rounding, which may be fused with the product: gamma(k + 1) sum |x w|. */
-export function quantizedProduct(x: Values, weight: Values, spec: QuantizedMatmulSpec, u: number): Tolerance {
+/**
+ * Blocks decode with one rounding, which may be fused with the product: gamma(k + 1) sum |x w|. Where operands are rounded, it comes
+ * before: the weight that is rounded is off by u.
+ */
+export function quantizedProduct(
+  x: Values,
+  weight: Values,
+  spec: QuantizedMatmulSpec,
+  u: number,
+  operands?: ProductOperands,
+): Tolerance {
   const [n, k] = spec.transposed ? [spec.columns, spec.rows] : [spec.rows, spec.columns];
-  const shape = { batch: 1, m: spec.m, n, k, transposeA: false, transposeB: !spec.transposed };
-  const sums = matmul(absolute(x), absolute(weight), { ...shape, batchA: false, batchB: false });
+  const flags = { transposeA: false, transposeB: !spec.transposed, batchA: false, batchB: false };
+  const shape: MatmulSpec = { batch: 1, m: spec.m, n, k, ...flags };
+  if (operands !== undefined) {
+    const errorX = Float64Array.from(x, (value) => operandError(operands, value));
+    const errorW = Float64Array.from(weight, (value) => operandError(operands, value, Math.abs(value) * u));
+    return roundedProduct(x, errorX, weight, errorW, shape, k + 1, u);
+  }
+  const sums = matmul(absolute(x), absolute(weight), shape);
   return each(sums.length, (i) => of(sums[i]!, gamma(k + 1, u)), u);
 }
 
@@ -494,6 +542,33 @@ export function attentionBackward(
     }
   });
   return [dq, dk, dv].map((sums) => each(sums.length, (i) => sums[i]!, u)) as [Tolerance, Tolerance, Tolerance];
+}
+
+/**
+ * Attention composed of products whose operands are rounded: the bounds above at the unit of that rounding. They count at least
+ * gamma(head size + 2) for a score and 5 units for a probability where two operands' roundings come in, so more than twice what
+ * occurs, which covers the terms of second order. On top, each of at most `terms` factors below the smallest normal number may be
+ * flushed to zero, beside factors of at most `largest`.
+ */
+export function composedAttention(
+  attentionOperands: AttentionOperands,
+  output: Values,
+  dOutput: Values,
+  operands: ProductOperands,
+): [output: Tolerance, dq: Tolerance, dk: Tolerance, dv: Tolerance] {
+  const unit = operandRoundoff(operands);
+  const { q, k, v, spec } = attentionOperands;
+  const largest = [q, k, v, dOutput].flatMap((x) => Array.from(x, Math.abs)).reduce((a, b) => Math.max(a, b), 1);
+  const terms = Math.max(spec.queries * (spec.heads / spec.kvHeads), spec.keys);
+  const flushed = terms * largest ** 2 * productFormats[operands].smallestNormal;
+  const [own] = attention(attentionOperands, unit);
+  const tolerances = [own, ...attentionBackward(attentionOperands, output, dOutput, unit)];
+  return tolerances.map((bounds) => bounds.map((bound) => bound + flushed)) as [
+    Tolerance,
+    Tolerance,
+    Tolerance,
+    Tolerance,
+  ];
 }
 
 // ---- Dropout, AdamW ----

@@ -1,5 +1,6 @@
 /** One row of a case table: a call of one kernel, and how far its results may be from the reference's. */
 import type { BlockFormat, FusedKernels, Primitives, Storage } from '@lowrank/core';
+import type { ProductOperands } from './product-operands.ts';
 
 export type KernelName = keyof Primitives | keyof FusedKernels;
 
@@ -35,9 +36,9 @@ export interface Case {
   readonly subnormal?: true;
   /**
    * What is allowed for arithmetic of unit roundoff `unit` (see `bounds.ts`): one tolerance for each result.
-   * `expected` are the reference's results, outputs first.
+   * `expected` are the reference's results, outputs first; `operands` what the manifest says that products round theirs to.
    */
-  readonly bound: (unit: number, expected: readonly Float64Array[]) => readonly Tolerance[];
+  readonly bound: (unit: number, expected: readonly Float64Array[], operands?: ProductOperands) => readonly Tolerance[];
 }
 
 /** A gradient judged against central differences of the reference's forward kernel. */

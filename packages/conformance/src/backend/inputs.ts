@@ -28,6 +28,12 @@ export function uniform(name: string, length: number, low = -1, high = 1): Float
   return out;
 }
 
+/** Numbers in (-1, 1) of so many significant bits at the most: what products may round their operands to keeps eight. */
+export function ofFewBits(name: string, length: number, bits: number): Float32Array {
+  const steps = 2 ** bits;
+  return uniform(name, length).map((value) => (Math.trunc(value * (steps - 1)) + 0) / steps);
+}
+
 /** Integers in 0 .. limit - 1. */
 export function integers(name: string, length: number, limit: number): Int32Array {
   const bits = words(name, length);

@@ -1,5 +1,6 @@
 import { BACKEND_INTERFACE_VERSION, fusedKernelNames, primitiveNames } from '@lowrank/core';
 import { demand } from '../conformance-error.ts';
+import { productFormats } from './product-operands.ts';
 import type { Rule } from './rules.ts';
 
 /** What core counts on before it calls anything. */
@@ -28,6 +29,11 @@ export const manifestRules: readonly Rule[] = [
       for (const key of ['fusedMultiplyAdd', 'deterministic', 'nonFinite'] as const) {
         demand(typeof supports[key] === 'boolean', `supports.${key} is a boolean`, supports[key]);
       }
+      demand(
+        supports.productOperands === undefined || supports.productOperands in productFormats,
+        `supports.productOperands is ${Object.keys(productFormats).join(' or ')}, or absent`,
+        supports.productOperands,
+      );
       demand(supports.maxStorageBytes > 0, 'supports.maxStorageBytes is a positive number', supports.maxStorageBytes);
       const takesBlocks = supports.blockFormats.length > 0;
       demand(

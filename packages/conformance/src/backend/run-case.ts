@@ -32,7 +32,7 @@ export async function runCase(backend: Backend, reference: Backend, row: Case): 
   const { precision } = backend.supports;
   const lengths = expected.map((result) => result.length);
   const got = await evaluateStrictly(backend, row, lengths);
-  const tolerance = expectation.tolerance(precision);
+  const tolerance = expectation.tolerance(backend.supports);
   return resultNames(row)
     .map((output, i) => {
       const subject = { kernel: row.kernel, case: row.name, output };

@@ -1,8 +1,9 @@
 import * as ops from '@lowrank/core';
 import type { Tensor } from '@lowrank/core';
-import { attention, attentionBackward } from '../backend/bounds.ts';
+import { attention, attentionBackward, composedAttention } from '../backend/bounds.ts';
 import type { Tolerance } from '../backend/case.ts';
 import { integers, uniform } from '../backend/inputs.ts';
+import type { ProductOperands } from '../backend/product-operands.ts';
 
 export interface OpInput {
   readonly values: Float32Array | Int32Array;
@@ -20,7 +21,7 @@ export interface OpCase {
    * The bound of the value and of each gradient, where running error analysis has none: a mask's huge numbers, exact as
    * they are, have a rounding beside which nothing is known of the others. `dy` is the gradient toward `y`.
    */
-  readonly bound?: (u: number, y: Float64Array, dy: Float32Array) => readonly Tolerance[];
+  readonly bound?: (u: number, y: Float64Array, dy: Float32Array, operands?: ProductOperands) => readonly Tolerance[];
 }
 
 const size = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
@@ -86,7 +87,10 @@ function attentionCase(name: string, heads: number, kvHeads: number, segments: r
     name: `attention, ${name}`,
     inputs,
     body: ([a, b, c]) => ops.attention(a!, b!, c!, { heads, kvHeads, segments: spec.segments }),
-    bound: (u, y, dy) => [attention({ q, k, v, spec }, u)[0], ...attentionBackward({ q, k, v, spec }, y, dy, u)],
+    bound: (u, y, dy, operands) =>
+      operands === undefined
+        ? [attention({ q, k, v, spec }, u)[0], ...attentionBackward({ q, k, v, spec }, y, dy, u)]
+        : composedAttention({ q, k, v, spec }, y, dy, operands),
   };
 }
 

@@ -7,6 +7,7 @@ import { compare, noErrors, worse } from '../backend/compare.ts';
 import type { Errors } from '../backend/compare.ts';
 import { uniform } from '../backend/inputs.ts';
 import { float64 } from '../backend/operands.ts';
+import { arithmeticName, type Arithmetic } from '../backend/product-operands.ts';
 import { roundingBackend } from '../rounding/rounding-backend.ts';
 import type { OpCase, OpInput } from './cases.ts';
 
@@ -57,20 +58,23 @@ function weightsFor(row: OpCase, length: number): Float32Array {
  * Value and gradients in float64, and the bound that running error analysis of the composed operation derives (or the case
  * has). A fused kernel is held to it as well: it must be no less exact than what it replaces.
  */
-async function expectedOf(row: OpCase, precision: 'f32' | 'f64'): Promise<readonly Result[]> {
-  const known = expectations[precision].get(row) ?? (await analyse(row, precision));
-  expectations[precision].set(row, known);
+async function expectedOf(row: OpCase, arithmetic: Arithmetic): Promise<readonly Result[]> {
+  const ofRow = expectations.get(row) ?? new Map<string, Result[]>();
+  expectations.set(row, ofRow);
+  const name = arithmeticName(arithmetic);
+  const known = ofRow.get(name) ?? (await analyse(row, arithmetic));
+  ofRow.set(name, known);
   return known;
 }
 
-/** The same for every backend, so computed once. */
-const expectations = { f32: new WeakMap<OpCase, Result[]>(), f64: new WeakMap<OpCase, Result[]>() };
+/** The same for every backend of an arithmetic, so computed once. */
+const expectations = new WeakMap<OpCase, Map<string, Result[]>>();
 
-async function analyse(row: OpCase, precision: 'f32' | 'f64'): Promise<Result[]> {
-  const rounding = roundingBackend(unitRoundoff(precision));
+async function analyse(row: OpCase, { precision, productOperands }: Arithmetic): Promise<Result[]> {
+  const rounding = roundingBackend(unitRoundoff(precision), productOperands);
   const results = await evaluate(rounding, row, (storage) => rounding.errorOf(storage));
   const { values } = results[0]!;
-  const bound = row.bound?.(unitRoundoff(precision), values, weightsFor(row, values.length));
+  const bound = row.bound?.(unitRoundoff(precision), values, weightsFor(row, values.length), productOperands);
   // Float64 itself rounds, too.
   const own = 1 + unitRoundoff('f64') / unitRoundoff(precision);
   return results.map((result, i) => ({ ...result, error: (bound?.[i] ?? result.error).map((off) => off * own) }));
@@ -79,7 +83,7 @@ async function analyse(row: OpCase, precision: 'f32' | 'f64'): Promise<Result[]>
 /** Throws `CONFORMANCE_MISMATCH` where value or gradients are off by more than their bound. */
 export async function judgeOp(backend: Backend, row: OpCase): Promise<Errors> {
   const { precision } = backend.supports;
-  const expected = await expectedOf(row, precision);
+  const expected = await expectedOf(row, backend.supports);
   const got = await evaluate(backend, row);
   return expected
     .map(({ output, values, error }, i) => {
@@ -91,7 +95,7 @@ export async function judgeOp(backend: Backend, row: OpCase): Promise<Errors> {
 
 /** Gradients of a float64 backend against central differences of its own values. */
 export async function differentiateOp(backend: Backend, row: OpCase): Promise<Errors> {
-  const bounds = (await expectedOf(row, 'f64')).slice(1);
+  const bounds = (await expectedOf(row, { precision: 'f64' })).slice(1);
   const gradients = (await evaluate(backend, row)).slice(1);
   const values = row.inputs.map((input) => float64(input.values));
   const loss = async (changed: readonly Float64Array[]): Promise<number> => {

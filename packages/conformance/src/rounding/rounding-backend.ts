@@ -1,6 +1,7 @@
 import { BACKEND_INTERFACE_VERSION } from '@lowrank/core';
 import type { Backend, Primitives, Storage } from '@lowrank/core';
 import * as bounds from '../backend/bounds.ts';
+import { operandError, type ProductOperands } from '../backend/product-operands.ts';
 import * as elementwise from '../reference/elementwise.ts';
 import { refuse } from '../reference/heap.ts';
 import { gather, scatterAdd } from '../reference/indexing.ts';
@@ -22,11 +23,11 @@ export interface RoundingBackend extends Backend {
  * Running error analysis (Wilkinson 1960; Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.3):
  * every kernel gives its float64 value and a bound, made of how far the operands' errors move the result (`propagation.ts`) and
  * of the kernel's own rounding in arithmetic of unit roundoff `unit` (`bounds.ts`, which says why, in any order of
- * summation). So whatever is composed of core's operations has a derived bound without a derivation by hand.
+ * summation), products with operands that are first rounded to `operands` where that is given (`product-operands.ts`). So whatever is composed of core's operations has a derived bound without a derivation by hand.
  *
  * It has primitives only: fused kernels are judged one by one elsewhere, and are no less exact than what they replace.
  */
-export function roundingBackend(unit: number): RoundingBackend {
+export function roundingBackend(unit: number, operands?: ProductOperands): RoundingBackend {
   let [liveBytes, liveStorages] = [0, 0];
   const own = (value: Float64Array | Int32Array, error?: Float64Array): Storage => {
     liveBytes += value.byteLength;
@@ -44,7 +45,7 @@ export function roundingBackend(unit: number): RoundingBackend {
       nonFinite: true,
       maxStorageBytes: 2 ** 32,
     },
-    kernels: primitives(unit, own),
+    kernels: primitives(unit, operands, own),
     upload(data, dtype) {
       if (dtype === 'i32') return own(Int32Array.from(data));
       const value = Float64Array.from(data);
@@ -76,6 +77,7 @@ function sum(a: Float64Array, b: Float64Array): Float64Array {
 
 function primitives(
   unit: number,
+  operands: ProductOperands | undefined,
   own: (value: Float64Array | Int32Array, error?: Float64Array) => Storage,
 ): Primitives {
   /** Applies what only moves numbers to the errors as well. */
@@ -87,6 +89,14 @@ function primitives(
     const value = move(x.value);
     return own(value, value instanceof Int32Array ? undefined : (move(x.error) as Float64Array));
   };
+  /** An operand as a product takes it. Where it is a block-quantized weight, the backend rounds it when it is decoded. */
+  const factor = (x: TrackedStorage): TrackedStorage =>
+    operands === undefined
+      ? x
+      : new TrackedStorage(
+          x.value,
+          x.error.map((error, i) => operandError(operands, x.f32[i]!, error + Math.abs(x.f32[i]!) * unit)),
+        );
   return {
     unary(op, storage) {
       const x = tracked(storage);
@@ -140,7 +150,7 @@ function primitives(
     },
 
     matmul(left, right, spec) {
-      const [a, b] = [tracked(left), tracked(right)];
+      const [a, b] = [factor(tracked(left)), factor(tracked(right))];
       const [largeA, largeB] = [a.magnitude, b.magnitude];
       // (|A| + errors)(|B| + errors) - |A||B|, term by term so that nothing cancels.
       const shift = sum(matmul(a.error, largeB, spec), matmul(a.value.map(Math.abs) as Float64Array, b.error, spec));

@@ -43,8 +43,9 @@ export interface Supports {
   /** Multiply-adds in sums round once. All such backends of precision f32 without `productOperands` give the same bits. */
   readonly fusedMultiplyAdd: boolean;
   /**
-   * What matrix products round their operands to before they multiply; products and their sums stay in `precision`. Only where
-   * the user asked for it. Absent: nothing is rounded.
+   * What `matmul` and `matmulQuantized` may round their operands to, to nearest, before they multiply; products and their sums stay
+   * in `precision`, and so does every other kernel, attention included. `f16`: operands beyond 65,504 become infinite, those below
+   * 2^-14 may be flushed to zero. Only where the user asked for it. Absent: nothing is rounded.
    */
   readonly productOperands?: 'bf16' | 'f16';
   /** The same calls give the same bits each time, whatever the number of threads. */

@@ -1,11 +1,11 @@
 import { scope, type TypedArray } from '@lowrank/core';
 import { sameBits } from '../../backend/operands.ts';
 import { reference } from '../../reference/reference.ts';
-import { roundingBackend } from '../../rounding/rounding-backend.ts';
+import { roundingBackend, type RoundingBackend } from '../../rounding/rounding-backend.ts';
 import { ConformanceError } from '../../conformance-error.ts';
 import { demandEqual, titleOf } from '../judge.ts';
 import { baseOutput, seed, trainingPass, withRig, type Trial } from '../rig.ts';
-import { inputOf, type TestLayer } from '../test-layers.ts';
+import { buildLayer, inputOf, type TestLayer } from '../test-layers.ts';
 import type { AdapterRule } from './rule.ts';
 
 const leading = [2, 3];
@@ -55,18 +55,31 @@ async function initialBits(trial: Trial, from: number): Promise<Map<string, Type
 
 /**
  * The exact weights, before they were rounded to f32, have no effect. The rounded ones are off by 2^-24 relative each:
- * what running error analysis makes of that, once for the rounded weights' effect and once for its evaluation.
+ * what running error analysis makes of that, once for the rounded weights' effect and once for its evaluation. Where products
+ * round their operands, those of the base's own are others.
  */
 async function startTolerance(trial: Trial): Promise<Float64Array> {
-  const rounding = roundingBackend(2 ** -24);
+  const { productOperands } = trial.backend.supports;
+  const rounding = roundingBackend(2 ** -24, productOperands);
   return withRig({ ...trial, backend: rounding }, {}, async (rig) => {
     const { params, buffers, base } = rig.slot.state;
     for (const used of [...Object.values(params), ...Object.values(buffers)]) rounding.loosen(used.storage, 2 ** -24);
     const x = inputOf(rounding, trial.row, leading);
     const y = scope(() => rig.layer.forward(x));
     const ofBase = base === undefined ? undefined : baseTolerance(await base.values(), await x.data(), trial.row);
-    return rounding.errorOf(y.storage).map((error, i) => 2 * error + (ofBase?.[i] ?? 0));
+    const ofProducts = productOperands === undefined ? undefined : bareErrors(rounding, trial.row);
+    return rounding.errorOf(y.storage).map((error, i) => 2 * error + (ofBase?.[i] ?? 0) + (ofProducts?.[i] ?? 0));
   });
+}
+
+/** How far the bare layer's output may be from float64. */
+function bareErrors(rounding: RoundingBackend, row: TestLayer): Float64Array {
+  const layer = buildLayer(rounding, row);
+  const y = scope(() => layer.forward(inputOf(rounding, row, leading)));
+  const errors = rounding.errorOf(y.storage);
+  y.dispose();
+  layer.dispose();
+  return errors;
 }
 
 /**

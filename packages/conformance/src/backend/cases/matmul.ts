@@ -1,7 +1,7 @@
 import type { MatmulSpec } from '@lowrank/core';
 import * as bounds from '../bounds.ts';
 import type { Case } from '../case.ts';
-import { uniform } from '../inputs.ts';
+import { ofFewBits, uniform } from '../inputs.ts';
 
 type Flags = Partial<Pick<MatmulSpec, 'transposeA' | 'transposeB' | 'batchA' | 'batchB'>>;
 
@@ -26,7 +26,7 @@ function matmulCase(name: string, a: Float32Array, b: Float32Array, s: MatmulSpe
     ],
     outputs: ['c'],
     run: (kernels, [p, q]) => [kernels.matmul(p!, q!, s)],
-    bound: (u) => [bounds.product(a, b, s, u)],
+    bound: (u, _, operands) => [bounds.product(a, b, s, u, operands)],
     ...extra,
   };
 }
@@ -73,6 +73,8 @@ export function matmulCases(): Case[] {
     seeded(spec(1, 65_543, 2, 3)),
     seeded(spec(1, 2, 65_543, 3, { transposeB: true })),
     cancelling(),
+    ...fewBits(),
+    smallOperands(),
     ...notFinite(),
   ];
 }
@@ -82,6 +84,27 @@ function cancelling(): Case {
   const [m, n, k] = [7, 11, 64];
   const a = uniform('cancelling a', m * k).map((value, i) => (i % 2 === 0 ? 1000 + value : -1000 + value));
   return matmulCase('cancelling terms', a, new Float32Array(k * n).fill(1), spec(1, m, n, k));
+}
+
+/** Operands of at most eight bits: exact in any format that products may round theirs to, so that only the sums round. */
+function fewBits(): Case[] {
+  const shapes: readonly [number, number, number][] = [
+    [3, 5, 37],
+    [35, 37, 131],
+    [67, 65, 43],
+  ];
+  return shapes.map(([m, n, k]) => {
+    const name = `operands of eight bits, ${m}x${k}x${n}`;
+    const [a, b] = [ofFewBits(`${name} a`, m * k, 8), ofFewBits(`${name} b`, k * n, 8)];
+    return matmulCase(name, a, b, spec(1, m, n, k));
+  });
+}
+
+/** Operands of any size that half precision has as normal numbers, and below and beside them. */
+function smallOperands(): Case {
+  const [m, n, k] = [37, 35, 29];
+  const a = uniform('small a', m * k).map((value, i) => value * 2 ** (15 - (i % 41)));
+  return matmulCase('operands of many sizes', a, uniform('small b', k * n), spec(1, m, n, k));
 }
 
 /** One NaN or infinity in a or b reaches its row or column and no other; a zero does not hide it. */

@@ -98,7 +98,7 @@ function productCase(spec: QuantizedMatmulSpec, bytes?: Uint8Array, how = ''): C
     ],
     outputs: ['y'],
     run: (kernels, [p, w]) => [kernels.matmulQuantized(p!, w!, spec)],
-    bound: (u) => [bounds.quantizedProduct(x, decodeArray({ format, shape, data }), spec, u)],
+    bound: (u, _, operands) => [bounds.quantizedProduct(x, decodeArray({ format, shape, data }), spec, u, operands)],
   };
 }
 
