@@ -45,19 +45,23 @@ INLINE float encode(u8 *codes, const float *moment, const float *midpoints, i32 
   return absmax;
 }
 
-/* parameter gradient firstCodes firstAbsmax secondCodes secondAbsmax firstMap secondMap length, scalars */
+/* maps gradientScale blocks, scalars, for each: parameter gradient firstCodes firstAbsmax secondCodes secondAbsmax length before */
 KERNEL(adamw8bit) {
-  float *parameter = F32(a[0]), *firstAbsmax = F32(a[3]), *secondAbsmax = F32(a[5]);
-  const float *gradient = F32(a[1]), *firstMap = F32(a[6]), *secondMap = F32(a[7]);
-  u8 *firstCodes = U8(a[2]), *secondCodes = U8(a[4]);
-  isize length = SIZE(a[8]);
-  adamw_scalars scalars = adamw_scalars_of(a + 9);
+  const float *firstMap = F32(a[0]), *secondMap = firstMap + 256;
+  adamw_scalars scalars = adamw_scalars_of(F32(a[1])[0], a + 3);
   float firstMidpoints[255], secondMidpoints[255], first[BLOCK], second[BLOCK];
   midpoints_of(firstMidpoints, firstMap);
   midpoints_of(secondMidpoints, secondMap);
-  for (isize block, end; team_range(w, (length + BLOCK - 1) / BLOCK, 16, &block, &end);)
-    for (; block < end; block++) {
-      isize start = block * BLOCK, n = length - start < BLOCK ? length - start : BLOCK;
+  for (isize unit, end; team_range(w, SIZE(a[2]), 16, &unit, &end);) {
+    /* What is next among the operands: those whose blocks are all below `unit` are passed over. */
+    const double *of = a + 10;
+    for (; unit < end; unit++) {
+      while (unit >= SIZE(of[7]) + (SIZE(of[6]) + BLOCK - 1) / BLOCK) of += 8;
+      float *parameter = F32(of[0]), *firstAbsmax = F32(of[3]), *secondAbsmax = F32(of[5]);
+      const float *gradient = F32(of[1]);
+      u8 *firstCodes = U8(of[2]), *secondCodes = U8(of[4]);
+      isize block = unit - SIZE(of[7]), start = block * BLOCK, length = SIZE(of[6]);
+      isize n = length - start < BLOCK ? length - start : BLOCK;
       float *p = parameter + start;
       decode(first, firstCodes + start, firstAbsmax[block], firstMap, n);
       decode(second, secondCodes + start, secondAbsmax[block], secondMap, n);
@@ -73,4 +77,5 @@ KERNEL(adamw8bit) {
       firstAbsmax[block] = encode(firstCodes + start, first, firstMidpoints, 0, n);
       secondAbsmax[block] = encode(secondCodes + start, second, secondMidpoints, 1, n);
     }
+  }
 }

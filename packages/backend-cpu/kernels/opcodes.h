@@ -42,11 +42,10 @@
   K(crossEntropy, "losses logSumExp logits targets rows columns") \
   K(crossEntropyBackward, "dLogits logits targets logSumExp dLosses rows columns") \
   K(dropout, "y x rows columns probability key0 key1 stream0 stream1") \
+  K(sumOfSquares, "y partials sums pieces count ...") \
   K(adamw, \
-    "parameter gradient firstMoment secondMoment length learningRate beta1 beta2 epsilon weightDecay correction1 " \
-    "correction2") \
+    "moments gradientScale row end count learningRate beta1 beta2 epsilon weightDecay correction1 correction2 ...") \
   K(adamw8bit, \
-    "parameter gradient firstCodes firstAbsmax secondCodes secondAbsmax firstMap secondMap length learningRate beta1 " \
-    "beta2 epsilon weightDecay correction1 correction2") \
+    "maps gradientScale blocks learningRate beta1 beta2 epsilon weightDecay correction1 correction2 ...") \
   /* benchmarks */ \
   K(peak, "y chunks steps")

@@ -51,10 +51,11 @@ async function everyKernel(backend: Backend): Promise<Results> {
   const heads = random(63 * 200);
 
   const parameter = random(length);
-  const firstMoment = random(length);
-  const secondMoment = positive(length);
+  const small = random(777);
+  const row = Math.ceil(length / 16) * 16 + 784;
+  const moments = positive(2 * row);
+  const gradientScale = positive(1);
   const step = {
-    length,
     learningRate: 1e-3,
     beta1: 0.9,
     beta2: 0.999,
@@ -63,7 +64,11 @@ async function everyKernel(backend: Backend): Promise<Results> {
     correction1: 0.19,
     correction2: 0.002,
   };
-  kernels.adamw!(parameter, dy, firstMoment, secondMoment, step);
+  const trained = [
+    { parameter: small, gradient: x, length: 777, at: 0 },
+    { parameter, gradient: dy, length, at: 784 },
+  ];
+  kernels.adamw!(trained, moments, gradientScale, step);
 
   const coded = {
     parameter8bit: random(length),
@@ -72,9 +77,10 @@ async function everyKernel(backend: Backend): Promise<Results> {
     secondCodes: integers(Array.from({ length: Math.ceil(length / 4) }, (_, i) => i * 0x85ebca6b)),
     secondAbsmax: positive(Math.ceil(length / 256)),
   };
-  const maps = [dynamicMap(), unsignedDynamicMap()].map((map) => backend.upload(map, 'f32')) as [Storage, Storage];
-  const { parameter8bit, firstCodes, firstAbsmax, secondCodes, secondAbsmax } = coded;
-  kernels.adamw8bit!(parameter8bit, dy, firstCodes, firstAbsmax, secondCodes, secondAbsmax, ...maps, step);
+  const maps = backend.upload(Float32Array.from([...dynamicMap(), ...unsignedDynamicMap()]), 'f32');
+  const { parameter8bit, ...state } = coded;
+  const trained8bit = [{ parameter: parameter8bit, gradient: dy, length, ...state }];
+  kernels.adamw8bit!(trained8bit, maps, gradientScale, step);
 
   const product = { batch: 1, m: rows, n: 77, k: columns, batchA: true, batchB: true };
   const storages: Record<string, Storage> = {
@@ -83,6 +89,7 @@ async function everyKernel(backend: Backend): Promise<Results> {
     tanh: kernels.unary('tanh', x, length),
     sigmoid: kernels.unary('sigmoid', x, length),
     sum: kernels.reduce('sum', x, 1, length, 1),
+    sumOfSquares: kernels.sumOfSquares!([x, small, y], [length, 777, length]),
     matmul: kernels.matmul(x, random(columns * 77), { ...product, transposeA: false, transposeB: false }),
     matmulQuantized: kernels.matmulQuantized!(random(131 * 288), blocks, { ...quantized, transposed: false }),
     matmulQuantizedTransposed: kernels.matmulQuantized!(random(131 * rows), blocks, { ...quantized, transposed: true }),
@@ -106,8 +113,8 @@ async function everyKernel(backend: Backend): Promise<Results> {
     crossEntropyBackward: kernels.crossEntropyBackward!(x, targets, entropy.logSumExp, random(rows), rows, columns),
     dropout: kernels.dropout!(x, { rows, columns, probability: 0.3, key: [1, 2], stream: [3, 4] }),
     parameter,
-    firstMoment,
-    secondMoment,
+    small,
+    moments,
     ...coded,
   };
   const results: Results = {};

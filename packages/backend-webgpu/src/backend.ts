@@ -54,6 +54,7 @@ export class WebgpuBackend implements Backend {
   /** What the kernel call that is being made has allocated. */
   readonly #outputs: Storage[] = [];
   readonly #scratch: Storage[] = [];
+  readonly #bindingBytes: number;
   #kernel = '';
   #arguments: readonly unknown[] = [];
   readonly #caller: Caller;
@@ -63,6 +64,7 @@ export class WebgpuBackend implements Backend {
     const { limits } = device;
     this.device = adapterName;
     this.gpuDevice = device;
+    this.#bindingBytes = Math.min(limits.maxStorageBufferBindingSize, bindingLimit);
     const counting = this.#counting;
     const failures = this.#failures;
     const commands = new Commands(device, failures, counting);
@@ -81,7 +83,7 @@ export class WebgpuBackend implements Backend {
       commands,
       pipelines: new Pipelines(device, failures, counting),
       bindGroups,
-      bindingBytes: Math.min(limits.maxStorageBufferBindingSize, bindingLimit),
+      bindingBytes: this.#bindingBytes,
       bindings: limits.maxStorageBuffersPerShaderStage,
     });
     this.#caller = { kernel: '', describe: () => describeCall(this.#kernel, this.#arguments) };
@@ -167,6 +169,7 @@ export class WebgpuBackend implements Backend {
         invocations: limits.maxComputeInvocationsPerWorkgroup,
         workgroupBytes: limits.maxComputeWorkgroupStorageSize,
         bindings: limits.maxStorageBuffersPerShaderStage,
+        bindingBytes: this.#bindingBytes - (this.#bindingBytes % 256),
         features,
       },
       output: (length, dtype = 'f32') => {

@@ -81,6 +81,8 @@ export interface DeviceLimits {
   readonly workgroupBytes: number;
   /** Storage operands of a program, counting each window of those larger than one binding: at least 8. */
   readonly bindings: number;
+  /** Bytes of a window: what one binding holds. */
+  readonly bindingBytes: number;
   /** Optional features that the device was opened with: `shader-f16`, `subgroups`. */
   readonly features: ReadonlySet<string>;
 }

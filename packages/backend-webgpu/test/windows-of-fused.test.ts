@@ -43,18 +43,33 @@ function step8bit(backend: WebgpuBackend, length: number): Storage[] {
   const scales = (seed: number): Storage =>
     upload(values(Math.ceil(length / 256), seed).map((value) => Math.abs(value) + 0.01));
   const [parameter, gradient] = [floats(backend, length, 11), floats(backend, length, 12)];
-  const state = [codes(1), scales(13), codes(2), scales(14)] as const;
-  backend.kernels.adamw8bit!(parameter, gradient, ...state, upload(dynamicMap()), upload(unsignedDynamicMap()), {
-    length,
-    learningRate: 1e-2,
-    beta1: 0.9,
-    beta2: 0.99,
-    epsilon: 1e-8,
-    weightDecay: 0.1,
-    correction1: 0.3,
-    correction2: 0.03,
+  const state = { firstCodes: codes(1), firstAbsmax: scales(13), secondCodes: codes(2), secondAbsmax: scales(14) };
+  const maps = upload(Float32Array.from([...dynamicMap(), ...unsignedDynamicMap()]));
+  backend.kernels.adamw8bit!([{ parameter, gradient, length, ...state }], maps, upload(Float32Array.of(0.5)), step);
+  return [parameter, ...Object.values(state)];
+}
+
+const step = {
+  learningRate: 1e-2,
+  beta1: 0.9,
+  beta2: 0.99,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  correction1: 0.3,
+  correction2: 0.03,
+};
+
+/** The same of several parameters whose moments lie in one storage. */
+function stepOfSeveral(backend: WebgpuBackend, lengths: readonly number[]): Storage[] {
+  let row = 0;
+  const operands = lengths.map((length, i) => {
+    const at = row;
+    row += Math.ceil(length / 16) * 16;
+    return { parameter: floats(backend, length, i), gradient: floats(backend, length, i + 20), length, at };
   });
-  return [parameter, ...state];
+  const moments = backend.upload(values(2 * row, 40).map(Math.abs), 'f32');
+  backend.kernels.adamw!(operands, moments, backend.upload(Float32Array.of(0.5), 'f32'), step);
+  return [moments, ...operands.map(({ parameter }) => parameter)];
 }
 
 /** The largest operand of each is 1.1 to 2.1 windows. */
@@ -138,6 +153,20 @@ const cases: readonly [name: string, run: Run][] = [
       return [y, gated, backend.kernels.dropout!(gated, spec)];
     },
   ],
+  ...[
+    [20_000, 64, 64, 64, 64],
+    [5, 9000, 17_001, 3, 1, 2, 3, 4],
+  ].map((lengths): [string, Run] => [`adamw, ${lengths.join(', ')}`, (backend) => stepOfSeveral(backend, lengths)]),
+  ...[
+    [20_000, 64, 34_000, 16, 4, 4, 4, 4, 4, 4, 4, 4],
+    [33_999, 64, 19_001, 5, 1],
+  ].map((lengths): [string, Run] => [
+    `sumOfSquares, ${lengths.join(', ')}`,
+    (backend) => {
+      const parts = lengths.map((length, i) => floats(backend, length, i));
+      return [backend.kernels.sumOfSquares!(parts, lengths)];
+    },
+  ]),
   ...[34_000, 33_999].map((length): [string, Run] => [`adamw8bit, ${length}`, (backend) => step8bit(backend, length)]),
 ];
 

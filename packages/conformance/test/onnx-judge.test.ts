@@ -162,6 +162,7 @@ describe('onnxruntime agrees with the reference', () => {
       'attentionBackward',
       'crossEntropyBackward',
       'dropout',
+      'sumOfSquares',
       'adamw',
       'adamw8bit',
     ]);

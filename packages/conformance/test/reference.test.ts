@@ -106,19 +106,18 @@ describe('values by hand', () => {
   });
 
   test('adamw: the first step is the learning rate in the direction of the gradient, after decay', async () => {
-    const [p, g, m, v] = [f32(1, 1), f32(0.5, -20), f32(0, 0), f32(0, 0)];
+    const [parameter, gradient, moments] = [f32(1, 1), f32(1, -40), f32(...Array.from({ length: 32 }, () => 0))];
     const decay = { learningRate: 0.1, weightDecay: 0.5, epsilon: 0 };
-    kernels.adamw(p, g, m, v, {
-      length: 2,
+    kernels.adamw([{ parameter, gradient, length: 2, at: 0 }], moments, f32(0.5), {
       beta1: 0.9,
       beta2: 0.99,
       correction1: 1 - 0.9,
       correction2: 1 - 0.99,
       ...decay,
     });
-    await expectClose(p, [0.85, 1.05]);
-    await expectClose(m, [0.05, -2]);
-    await expectClose(v, [0.0025, 4]);
+    await expectClose(parameter, [0.85, 1.05]);
+    const nothing = Array.from({ length: 14 }, () => 0);
+    await expectClose(moments, [0.05, -2, ...nothing, 0.0025, 4, ...nothing]);
   });
 
   test('dropout: core’s mask over 1 - p', async () => {

@@ -1,14 +1,26 @@
 import type { FusedKernels } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { opcodes } from '../generated/opcodes.ts';
+import { adamwScalars } from './adamw-scalars.ts';
+import { inGroups } from './in-groups.ts';
 
+/** Elements that share a scale, as `kernels/adamw8bit.c` has it. */
+const block = 256;
+
+/** One command for all. */
 export const adamw8bit =
   (device: Device): FusedKernels['adamw8bit'] =>
-  (parameter, gradient, firstCodes, firstAbsmax, secondCodes, secondAbsmax, firstMap, secondMap, spec) => {
-    const { length, learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = spec;
-    const operands = [parameter, gradient, firstCodes, firstAbsmax, secondCodes, secondAbsmax, firstMap, secondMap].map(
-      (storage) => device.address(storage),
-    );
-    const scalars = [learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2];
-    device.run(opcodes.adamw8bit, [...operands, length, ...scalars]);
+  (operands, maps, gradientScale, spec) => {
+    const shared = [device.address(maps), device.address(gradientScale)];
+    for (const group of inGroups(operands)) {
+      let blocks = 0;
+      const list = group.flatMap((of) => {
+        const before = blocks;
+        blocks += Math.ceil(of.length / block);
+        const state = [of.firstCodes, of.firstAbsmax, of.secondCodes, of.secondAbsmax];
+        const addresses = [of.parameter, of.gradient, ...state].map((storage) => device.address(storage));
+        return [...addresses, of.length, before];
+      });
+      device.run(opcodes.adamw8bit, [...shared, blocks, ...adamwScalars(spec)], list);
+    }
   };

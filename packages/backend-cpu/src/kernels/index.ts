@@ -21,6 +21,7 @@ import { rope } from './rope.ts';
 import { silu, siluBackward } from './silu.ts';
 import { slice, writeSlice } from './slice.ts';
 import { softmax, softmaxBackward } from './softmax.ts';
+import { sumOfSquares } from './sum-of-squares.ts';
 import { swiglu, swigluBackward } from './swiglu.ts';
 import { unary } from './unary.ts';
 import { where } from './where.ts';
@@ -54,6 +55,7 @@ const makers = {
   slice,
   softmax,
   softmaxBackward,
+  sumOfSquares,
   swiglu,
   swigluBackward,
   unary,

@@ -39,8 +39,8 @@ const programOf = (type: Vector): Program => ({
     firstAbsmax: 'write f32',
     secondCodes: 'write u32',
     secondAbsmax: 'write f32',
-    firstMap: 'read f32',
-    secondMap: 'read f32',
+    maps: 'read f32',
+    gradientScale: 'read f32',
   },
   parameters: { length: 'u32', ...adamwParameters },
   workgroup,
@@ -84,11 +84,11 @@ fn magnitude(x: vec4f) -> u32 {
   return max(max(bits.x, bits.y), max(bits.z, bits.w));
 }`,
   body: /* wgsl */ `
-  values[local] = load_firstMap(local);
-  values[256u + local] = load_secondMap(local);
+  values[local] = load_maps(local);
+  values[256u + local] = load_maps(256u + local);
   let above = min(local + 1u, 255u);
-  midpoints[local] = (load_firstMap(local) + load_firstMap(above)) * 0.5;
-  midpoints[256u + local] = (load_secondMap(local) + load_secondMap(above)) * 0.5;
+  midpoints[local] = (load_maps(local) + load_maps(above)) * 0.5;
+  midpoints[256u + local] = (load_maps(256u + local) + load_maps(256u + above)) * 0.5;
   workgroupBarrier();
 
   let word = group * ${workgroup}u + local;
@@ -99,7 +99,7 @@ fn magnitude(x: vec4f) -> u32 {
   var m = vec4f(0.0);
   var v = vec4f(0.0);
   if (count > 0u) {
-    let g = load4_gradient(word, count);
+    let g = load4_gradient(word, count) * load_gradientScale(0u);
     m = decode(load_firstCodes(word), 0u) * load_firstAbsmax(block);
     v = decode(load_secondCodes(word), 256u) * load_secondAbsmax(block);${adamwStep}
     store4_parameter(word, count, load4_parameter(word, count) * p.decay - change);
@@ -131,11 +131,13 @@ const programs = { f32: programOf('f32'), vec4f: programOf('vec4f') };
 
 export const adamw8bit =
   (device: Device): FusedKernels['adamw8bit'] =>
-  (parameter, gradient, firstCodes, firstAbsmax, secondCodes, secondAbsmax, firstMap, secondMap, spec) => {
-    const { length } = spec;
-    device.run(length % 4 === 0 ? programs.vec4f : programs.f32, {
-      operands: { parameter, gradient, firstCodes, firstAbsmax, secondCodes, secondAbsmax, firstMap, secondMap },
-      parameters: { length, ...adamwScalars(spec) },
-      workgroups: Math.ceil(length / (4 * workgroup)),
-    });
+  (all, maps, gradientScale, spec) => {
+    const scalars = adamwScalars(spec);
+    for (const { length, ...operands } of all) {
+      device.run(length % 4 === 0 ? programs.vec4f : programs.f32, {
+        operands: { ...operands, maps, gradientScale },
+        parameters: { length, ...scalars },
+        workgroups: Math.ceil(length / (4 * workgroup)),
+      });
+    }
   };

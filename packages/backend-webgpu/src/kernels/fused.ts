@@ -11,6 +11,7 @@ import { rmsNorm, rmsNormBackward, rmsNormWeightBackward } from './rms-norm.ts';
 import { rope } from './rope.ts';
 import { silu, siluBackward } from './silu.ts';
 import { softmax, softmaxBackward } from './softmax.ts';
+import { sumOfSquares } from './sum-of-squares.ts';
 import { swiglu, swigluBackward } from './swiglu.ts';
 
 /** The optional kernels. */
@@ -32,6 +33,7 @@ export const fused: { readonly [Name in keyof FusedKernels]?: (device: Device) =
   siluBackward,
   softmax,
   softmaxBackward,
+  sumOfSquares,
   swiglu,
   swigluBackward,
 };

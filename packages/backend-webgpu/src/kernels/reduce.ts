@@ -90,7 +90,7 @@ export const reduce =
   };
 
 /** Pieces first, then their results; sums are in an order that the shape alone decides. */
-function reduceInto(
+export function reduceInto(
   device: Device,
   op: ReduceOp,
   x: Storage,

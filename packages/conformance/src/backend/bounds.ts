@@ -571,14 +571,22 @@ export function composedAttention(
   ];
 }
 
-// ---- Dropout, AdamW ----
+// ---- Dropout, sums of squares, AdamW ----
 
 /** x / (1 - p) or x times its rounded reciprocal; zeros are exact. */
 export function dropout(y: Values, u: number): Tolerance {
   return Float64Array.from(y, (value) => (value === 0 ? 0 : slack * of(value, division(u) + u) + tiny(u)));
 }
 
+/** Each square is rounded, then they are added up in any order. */
+export function sumOfSquares(parts: readonly Values[], u: number): Tolerance {
+  const count = parts.reduce((all, { length }) => all + length, 0);
+  const sum = parts.reduce((all, part) => Array.from(part).reduce((of, x) => of + x * x, all), 0);
+  return each(1, () => gamma(count + 1, u) * sum, u);
+}
+
 /**
+ * `gradient` is scaled already, exactly: that product's rounding counts once in m, and in v, which has its square, twice.
  * Moments: the rounded constants (beta and 1 - beta, each rounded once from the double), two products, a sum. The step
  * m / c1 / (sqrt(v / c2) + epsilon): the relative errors of its parts, v's halved by the root; m's absolute.
  */
@@ -592,22 +600,22 @@ export function adamw(
 ): [parameter: Tolerance, firstMoment: Tolerance, secondMoment: Tolerance] {
   const { beta1, beta2, learningRate, correction1, correction2, epsilon, weightDecay } = spec;
   const first = each(
-    spec.length,
-    (i) => gamma(3, u) * (Math.abs(beta1 * firstMoment[i]!) + Math.abs((1 - beta1) * gradient[i]!)),
+    parameter.length,
+    (i) => gamma(4, u) * (Math.abs(beta1 * firstMoment[i]!) + Math.abs((1 - beta1) * gradient[i]!)),
     u,
   );
   const second = each(
-    spec.length,
-    (i) => gamma(4, u) * (beta2 * secondMoment[i]! + (1 - beta2) * gradient[i]! ** 2),
+    parameter.length,
+    (i) => gamma(6, u) * (beta2 * secondMoment[i]! + (1 - beta2) * gradient[i]! ** 2),
     u,
   );
   const moved = each(
-    spec.length,
+    parameter.length,
     (i) => {
       const m = beta1 * firstMoment[i]! + (1 - beta1) * gradient[i]!;
       const v = beta2 * secondMoment[i]! + (1 - beta2) * gradient[i]! ** 2;
       const scale = learningRate / correction1 / (Math.sqrt(v / correction2) + epsilon);
-      const relative = gamma(4, u) / 2 + squareRoot(u) + 3 * division(u) + 5 * u;
+      const relative = gamma(6, u) / 2 + squareRoot(u) + 3 * division(u) + 5 * u;
       // A v below `tiny` may have been flushed: then its root is lost beside epsilon.
       const flushed = tiny(u) === 0 ? 0 : Math.sqrt(tiny(u) / correction2) / (Math.sqrt(v / correction2) + epsilon);
       const decayed = Math.abs(parameter[i]! * (1 - learningRate * weightDecay));
@@ -619,7 +627,7 @@ export function adamw(
 }
 
 /**
- * The moments are products of a map's entry and a scale, rounded once more than those of `adamw`, which has three roundings and
+ * The moments are products of a map's entry and a scale, rounded once more than those of `adamw`, which has four roundings and
  * more: twice its bounds cover that. The largest of a block is off by no more than one of its elements is.
  */
 export function adamw8bit(
@@ -632,7 +640,7 @@ export function adamw8bit(
 ): [parameter: Tolerance, firstAbsmax: Tolerance, secondAbsmax: Tolerance] {
   const [moved, first, second] = adamw(parameter, gradient, firstMoment, secondMoment, spec, u);
   const ofBlocks = (bounds: Tolerance): Tolerance =>
-    Float64Array.from({ length: Math.ceil(spec.length / 256) }, (_, block) =>
+    Float64Array.from({ length: Math.ceil(parameter.length / 256) }, (_, block) =>
       bounds.subarray(256 * block, 256 * (block + 1)).reduce((most, bound) => Math.max(most, 2 * bound), 0),
     );
   return [moved.map((bound) => 2 * bound), ofBlocks(first), ofBlocks(second)];

@@ -19,7 +19,6 @@ const [tokens, width, inner, heads, kvHeads, headSize, vocabulary] = [256, 576, 
 const length = tokens * inner;
 
 const step: AdamWSpec = {
-  length,
   learningRate: 1e-3,
   beta1: 0.9,
   beta2: 0.999,
@@ -274,13 +273,30 @@ function rows(): PerfCase[] {
       run: (k, [a, t, l, d]) => [k.crossEntropyBackward(a!, t!, l!, d!, tokens, vocabulary)],
     },
     {
+      kernel: 'sumOfSquares',
+      name: `420 of ${8 * width}`,
+      inputs: Array.from({ length: 420 }, (_, i) => {
+        return { name: `parts[${i}]`, data: uniform(`perf ${i}`, 8 * width) };
+      }),
+      run: (k, parts) => [
+        k.sumOfSquares(
+          parts,
+          parts.map(() => 8 * width),
+        ),
+      ],
+      bytes: 4 * 420 * 8 * width,
+    },
+    {
       kernel: 'adamw',
       name: `${length}`,
-      inputs: ['parameter', 'gradient', 'firstMoment', 'secondMoment'].map((name) => ({
-        name,
-        data: uniform(`perf ${name}`, length, 0, 1),
-      })),
-      run: (k, [p, g, m, v]) => inPlace(() => k.adamw(p!, g!, m!, v!, step)),
+      inputs: [
+        { name: 'parameter', data: uniform('perf parameter', length, 0, 1) },
+        { name: 'gradient', data: uniform('perf gradient', length, 0, 1) },
+        { name: 'moments', data: uniform('perf moments', 2 * length, 0, 1) },
+        { name: 'gradientScale', data: Float32Array.of(1) },
+      ],
+      run: (k, [parameter, gradient, moments, scale]) =>
+        inPlace(() => k.adamw([{ parameter: parameter!, gradient: gradient!, length, at: 0 }], moments!, scale!, step)),
       bytes: 7 * 4 * length,
     },
     {
@@ -293,11 +309,19 @@ function rows(): PerfCase[] {
           { name: `${name}Codes`, data: new Int32Array(length / 4) },
           { name: `${name}Absmax`, data: uniform(`perf ${name}`, length / 256, 0, 1) },
         ]),
-        { name: 'firstMap', data: dynamicMap() },
-        { name: 'secondMap', data: unsignedDynamicMap() },
+        { name: 'maps', data: Float32Array.from([...dynamicMap(), ...unsignedDynamicMap()]) },
+        { name: 'gradientScale', data: Float32Array.of(1) },
       ],
-      run: (k, [p, g, m, mAbsmax, v, vAbsmax, mMap, vMap]) =>
-        inPlace(() => k.adamw8bit(p!, g!, m!, mAbsmax!, v!, vAbsmax!, mMap!, vMap!, step)),
+      run(k, [parameter, gradient, firstCodes, firstAbsmax, secondCodes, secondAbsmax, maps, scale]) {
+        const state = {
+          firstCodes: firstCodes!,
+          firstAbsmax: firstAbsmax!,
+          secondCodes: secondCodes!,
+          secondAbsmax: secondAbsmax!,
+        };
+        const operands = [{ parameter: parameter!, gradient: gradient!, length, ...state }];
+        return inPlace(() => k.adamw8bit(operands, maps!, scale!, step));
+      },
       bytes: (3 * 4 + 4) * length,
     },
   ];

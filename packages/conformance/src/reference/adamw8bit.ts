@@ -17,11 +17,12 @@ export function adamw8bit(
   gradient: Float64Array,
   first: CodedMoment,
   second: CodedMoment,
+  gradientScale: number,
   spec: AdamWSpec,
 ): void {
-  const m = decodeMoment(first, spec.length);
-  const v = decodeMoment(second, spec.length);
-  adamw(parameter, gradient, m, v, spec);
+  const m = decodeMoment(first, parameter.length);
+  const v = decodeMoment(second, parameter.length);
+  adamw(parameter, gradient, m, v, gradientScale, spec);
   encode(m, first, 0);
   encode(v, second, 1);
 }

@@ -2,7 +2,7 @@
 import type { AttentionSpec, FusedKernels, Storage } from '@lowrank/core';
 import { silu, siluBackward, swiglu, swigluBackward } from './activations.ts';
 import { adamw } from './adamw.ts';
-import { adamw8bit, type CodedMoment } from './adamw8bit.ts';
+import { adamw8bit } from './adamw8bit.ts';
 import { attention, attentionBackward } from './attention.ts';
 import { crossEntropy, crossEntropyBackward } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
@@ -195,35 +195,64 @@ function assertSegments(kernel: string, spec: AttentionSpec): void {
   if (wrong >= 0) throw refuse(kernel, `query ${wrong} belongs to ${owners[wrong]} segments, not to one`, segments);
 }
 
-function training(heap: Heap): Some<'dropout' | 'adamw' | 'adamw8bit'> {
+function training(heap: Heap): Some<'dropout' | 'sumOfSquares' | 'adamw' | 'adamw8bit'> {
   return {
     dropout(x, spec) {
       const size = sizeOf('dropout', '[rows, columns]', [spec.rows, spec.columns]);
       return heap.adopt(dropout(heap.f32('dropout', 'x', x, size), spec));
     },
-    adamw(parameter, gradient, firstMoment, secondMoment, spec) {
-      adamw(
-        heap.f32('adamw', 'parameter', parameter, spec.length),
-        heap.f32('adamw', 'gradient', gradient, spec.length),
-        heap.f32('adamw', 'firstMoment', firstMoment, spec.length),
-        heap.f32('adamw', 'secondMoment', secondMoment, spec.length),
-        spec,
-      );
+    sumOfSquares(parts, lengths) {
+      let sum = 0;
+      for (const [index, part] of parts.entries()) {
+        for (const x of heap.f32('sumOfSquares', `parts[${index}]`, part, lengths[index]!)) sum += x * x;
+      }
+      return heap.adopt(Float64Array.of(sum));
     },
-    adamw8bit(parameter, gradient, firstCodes, firstAbsmax, secondCodes, secondAbsmax, firstMap, secondMap, spec) {
-      const [words, blocks] = [Math.ceil(spec.length / 4), Math.ceil(spec.length / 256)];
-      const moment = (name: string, codes: Storage, absmax: Storage, map: Storage): CodedMoment => ({
-        codes: heap.i32('adamw8bit', `${name}Codes`, codes, words),
-        absmax: heap.f32('adamw8bit', `${name}Absmax`, absmax, blocks),
-        map: heap.f32('adamw8bit', `${name}Map`, map, 256),
-      });
-      adamw8bit(
-        heap.f32('adamw8bit', 'parameter', parameter, spec.length),
-        heap.f32('adamw8bit', 'gradient', gradient, spec.length),
-        moment('first', firstCodes, firstAbsmax, firstMap),
-        moment('second', secondCodes, secondAbsmax, secondMap),
-        spec,
-      );
+    adamw(operands, moments, gradientScale, spec) {
+      const row = moments.length / 2;
+      const both = heap.f32('adamw', 'moments', moments, 2 * row);
+      const [factor] = heap.f32('adamw', 'gradientScale', gradientScale, 1);
+      if (row % 16 !== 0) throw refuse('adamw', `moments are rows of ${row}, which is not a multiple of 16`, row);
+      let end = 0;
+      for (const { parameter, gradient, length, at } of operands) {
+        if (at % 16 !== 0 || at < end || at + length > row) {
+          throw refuse('adamw', `moments ${at} to ${at + length} are not behind ${end}, in a row of ${row}`, at);
+        }
+        end = at + length;
+        adamw(
+          heap.f32('adamw', 'parameter', parameter, length),
+          heap.f32('adamw', 'gradient', gradient, length),
+          both.subarray(at, at + length),
+          both.subarray(row + at, row + at + length),
+          factor!,
+          spec,
+        );
+      }
+    },
+    adamw8bit(operands, maps, gradientScale, spec) {
+      const both = heap.f32('adamw8bit', 'maps', maps, 512);
+      const [factor] = heap.f32('adamw8bit', 'gradientScale', gradientScale, 1);
+      for (const { parameter, gradient, length, ...kept } of operands) {
+        const [words, blocks] = [Math.ceil(length / 4), Math.ceil(length / 256)];
+        const first = {
+          codes: heap.i32('adamw8bit', 'firstCodes', kept.firstCodes, words),
+          absmax: heap.f32('adamw8bit', 'firstAbsmax', kept.firstAbsmax, blocks),
+          map: both.subarray(0, 256),
+        };
+        const second = {
+          codes: heap.i32('adamw8bit', 'secondCodes', kept.secondCodes, words),
+          absmax: heap.f32('adamw8bit', 'secondAbsmax', kept.secondAbsmax, blocks),
+          map: both.subarray(256),
+        };
+        adamw8bit(
+          heap.f32('adamw8bit', 'parameter', parameter, length),
+          heap.f32('adamw8bit', 'gradient', gradient, length),
+          first,
+          second,
+          factor!,
+          spec,
+        );
+      }
     },
   };
 }

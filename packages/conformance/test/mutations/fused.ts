@@ -207,21 +207,6 @@ export const fusedMutations: readonly Mutation[] = [
     }),
   },
   {
-    name: 'adamw8bit reads the second moment by the map of the first',
-    caughtBy: 'adamw8bit',
-    mutate: before('adamw8bit', ([p, g, m, mAbsmax, v, vAbsmax, map, _, s]) => [
-      p,
-      g,
-      m,
-      mAbsmax,
-      v,
-      vAbsmax,
-      map,
-      map,
-      s,
-    ]),
-  },
-  {
     name: 'dropout without its scale',
     caughtBy: 'dropout',
     mutate: after('dropout', (y, [, s]) => scaled(1 - s.probability)(y)),
@@ -232,48 +217,94 @@ export const fusedMutations: readonly Mutation[] = [
     mutate: before('dropout', ([x, s]) => [x, { ...s, stream: [s.stream[1], s.stream[0]] }]),
   },
   {
+    name: 'sumOfSquares leaves the last part out',
+    caughtBy: 'sumOfSquares',
+    mutate: before('sumOfSquares', ([parts, lengths]) => [parts.slice(0, -1), lengths.slice(0, -1)]),
+  },
+  {
+    name: 'sumOfSquares is of the absolute values',
+    caughtBy: 'sumOfSquares',
+    mutate: after('sumOfSquares', (y, [parts]) => {
+      y[0] = parts.reduce((sum, part) => numbersOf(part).reduce((of, x) => of + Math.abs(x), sum), 0);
+    }),
+  },
+  {
     name: 'adamw couples the decay',
     caughtBy: 'adamw',
-    mutate: before('adamw', ([p, g, m, v, s]) => {
-      numbersOf(g).forEach((x, i) => (numbersOf(g)[i] = x + s.weightDecay * numbersOf(p)[i]!));
-      return [p, g, m, v, { ...s, weightDecay: 0 }];
+    mutate: before('adamw', ([operands, moments, scale, s]) => {
+      for (const { parameter, gradient } of operands) {
+        numbersOf(gradient).forEach((x, i) => {
+          numbersOf(gradient)[i] = x + (s.weightDecay * numbersOf(parameter)[i]!) / numbersOf(scale)[0]!;
+        });
+      }
+      return [operands, moments, scale, { ...s, weightDecay: 0 }];
     }),
   },
   {
     name: 'adamw without bias correction',
     caughtBy: 'adamw',
-    mutate: before('adamw', ([p, g, m, v, s]) => [p, g, m, v, { ...s, correction1: 1, correction2: 1 }]),
+    mutate: before('adamw', ([operands, moments, scale, s]) => [
+      operands,
+      moments,
+      scale,
+      { ...s, correction1: 1, correction2: 1 },
+    ]),
   },
   {
     name: 'adamw adds epsilon inside the root',
     caughtBy: 'adamw',
-    mutate: before('adamw', ([p, g, m, v, s]) => [p, g, m, v, { ...s, epsilon: Math.sqrt(s.epsilon) }]),
+    mutate: before('adamw', ([operands, moments, scale, s]) => [
+      operands,
+      moments,
+      scale,
+      { ...s, epsilon: Math.sqrt(s.epsilon) },
+    ]),
+  },
+  {
+    name: 'adamw forgets the scale of the gradients',
+    caughtBy: 'adamw',
+    mutate: (k) => ({ adamw: (operands, moments, _, s) => k.adamw(operands, moments, k.fill(1, 1, 'f32'), s) }),
+  },
+  {
+    name: 'adamw leaves the last parameter of several',
+    caughtBy: 'adamw',
+    mutate: before('adamw', ([operands, ...others]) => [
+      operands.slice(0, Math.max(1, operands.length - 1)),
+      ...others,
+    ]),
   },
   {
     name: 'adamw8bit lets a small second moment become 0',
     caughtBy: 'adamw8bit',
     mutate: (k) => ({
-      adamw8bit: (...operands) => {
-        k.adamw8bit(...operands);
-        const codes = new Uint8Array((numbersOf(operands[4]) as unknown as Int32Array).buffer);
-        codes.forEach((code, i) => (codes[i] = code === 1 ? 0 : code));
+      adamw8bit: (operands, ...others) => {
+        k.adamw8bit(operands, ...others);
+        for (const { secondCodes } of operands) {
+          const codes = new Uint8Array((numbersOf(secondCodes) as unknown as Int32Array).buffer);
+          codes.forEach((code, i) => (codes[i] = code === 1 ? 0 : code));
+        }
       },
     }),
   },
   {
     name: 'adamw8bit reads codes by the map of the other moment',
     caughtBy: 'adamw8bit',
-    mutate: before('adamw8bit', ([p, g, m, mAbsmax, v, vAbsmax, , vMap, s]) => [
-      p,
-      g,
-      m,
-      mAbsmax,
-      v,
-      vAbsmax,
-      vMap,
-      vMap,
-      s,
-    ]),
+    mutate: (k) => ({
+      adamw8bit: (operands, maps, ...others) => {
+        const [first, second] = [0, 256].map((start) => k.slice(maps, [512], [start], [256])) as [Storage, Storage];
+        k.adamw8bit(operands, k.concat([second, first], 1, [256, 256], 1), ...others);
+      },
+    }),
+  },
+  {
+    name: 'adamw8bit reads the second moment by the map of the first',
+    caughtBy: 'adamw8bit',
+    mutate: (k) => ({
+      adamw8bit: (operands, maps, ...others) => {
+        const first = k.slice(maps, [512], [0], [256]);
+        k.adamw8bit(operands, k.concat([first, first], 1, [256, 256], 1), ...others);
+      },
+    }),
   },
 ];
 

@@ -119,7 +119,6 @@ export interface AttentionSpec {
 }
 
 export interface AdamWSpec {
-  readonly length: number;
   readonly learningRate: number;
   readonly beta1: number;
   readonly beta2: number;
@@ -129,6 +128,32 @@ export interface AdamWSpec {
   /** 1 - beta1^step and 1 - beta2^step. */
   readonly correction1: number;
   readonly correction2: number;
+}
+
+/** One of the parameters of an `adamw` call. */
+export interface AdamWOperands {
+  /** [length]. */
+  readonly parameter: Storage;
+  /** [length]. */
+  readonly gradient: Storage;
+  readonly length: number;
+  /** Its first moment is moments[0, at : at + length], its second moments[1, at : at + length]. */
+  readonly at: number;
+}
+
+/** One of the parameters of an `adamw8bit` call. */
+export interface AdamW8bitOperands {
+  /** [length]. */
+  readonly parameter: Storage;
+  /** [length]. */
+  readonly gradient: Storage;
+  readonly length: number;
+  /** i32 [ceil(length / 4)]: element i in bits 8 (i mod 4) and up of word floor(i / 4), zeros behind the last. */
+  readonly firstCodes: Storage;
+  /** [ceil(length / 256)]. */
+  readonly firstAbsmax: Storage;
+  readonly secondCodes: Storage;
+  readonly secondAbsmax: Storage;
 }
 
 export interface DropoutSpec {
@@ -207,30 +232,26 @@ export interface FusedKernels {
   /** x * mask / (1 - p); its gradient is the same kernel on dy. */
   dropout(x: Storage, spec: DropoutSpec): Storage;
 
-  /** One AdamW step in place on parameter, firstMoment and secondMoment (Loshchilov & Hutter 2019, arXiv 1711.05101). */
-  adamw(parameter: Storage, gradient: Storage, firstMoment: Storage, secondMoment: Storage, spec: AdamWSpec): void;
+  /** The sum of the squares of all elements of all parts, part i of `lengths[i]` elements: [1]. Of nothing: 0. */
+  sumOfSquares(parts: readonly Storage[], lengths: readonly number[]): Storage;
+
+  /**
+   * One AdamW step of several parameters, in place on them and on their moments (Loshchilov & Hutter 2019, arXiv 1711.05101), with
+   * gradient * gradientScale, rounded, for each gradient. `moments` is [2, row], `gradientScale` [1]; `row` and each
+   * `at` are multiples of 16. Parameters come in ascending order of `at`, and no two of them share moments.
+   */
+  adamw(operands: readonly AdamWOperands[], moments: Storage, gradientScale: Storage, spec: AdamWSpec): void;
 
   /**
    * The same step with moments of 8 bits in blocks of 256 along the flattened parameter (Dettmers et al. 2022,
-   * arXiv 2110.02861), in place on parameter, codes and absmax. A moment is map[code] * absmax[block]; after the step absmax is
+   * arXiv 2110.02861), in place on parameters, codes and absmax. A moment is map[code] * absmax[block]; after the step absmax is
    * the block's largest magnitude, and the code that of f32(moment / absmax) (of f32(moment / 1) where absmax is 0): the
    * number of f32 midpoints between neighbours in the map that are strictly below it. A second moment above 0 takes a code
    * of 1 at least. Nothing is fused, as in `adamw`, so that composed steps have the same bits.
    *
-   * Codes are i32 [ceil(length / 4)], element i in bits 8 (i mod 4) and up of word floor(i / 4), zeros behind the last; absmax
-   * f32 [ceil(length / 256)]; maps f32 [256] in ascending order, the first moment's with its own zero.
+   * `maps` is [2, 256], the first moment's and the second's, each in ascending order.
    */
-  adamw8bit(
-    parameter: Storage,
-    gradient: Storage,
-    firstCodes: Storage,
-    firstAbsmax: Storage,
-    secondCodes: Storage,
-    secondAbsmax: Storage,
-    firstMap: Storage,
-    secondMap: Storage,
-    spec: AdamWSpec,
-  ): void;
+  adamw8bit(operands: readonly AdamW8bitOperands[], maps: Storage, gradientScale: Storage, spec: AdamWSpec): void;
 }
 
 /** The names of all fused kernels, for manifests, counting wrappers and support tables. */
@@ -252,6 +273,7 @@ export const fusedKernelNames: readonly (keyof FusedKernels)[] = [
   'crossEntropy',
   'crossEntropyBackward',
   'dropout',
+  'sumOfSquares',
   'adamw',
   'adamw8bit',
 ];

@@ -3,13 +3,17 @@ import { CoreError } from '../errors/core-error.ts';
 import { add } from '../ops/binary.ts';
 import { scale } from '../ops/scale.ts';
 import { pow } from '../numerics/elementary.ts';
+import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { number } from './clip.ts';
 import { adamwStep } from './adamw-step.ts';
-import { zeroMoment, type Moment } from './moment.ts';
+import { jointMoments, zeroMoments } from './joint-moments.ts';
 import {
   MomentOptimizer,
   overwrite,
   requireFraction,
+  scaled,
+  type Due,
   type MakeMoments,
   type OptimizerOptions,
   type OptimizerSettings,
@@ -28,12 +32,11 @@ export interface AdamOptions extends OptimizerOptions {
   readonly weightDecay?: number;
 }
 
-/** What Adam keeps for a parameter. */
-export const firstAndSecond: MakeMoments = (parameter) =>
-  new Map<string, Moment>([
-    ['firstMoment', zeroMoment(parameter)],
-    ['secondMoment', zeroMoment(parameter)],
-  ]);
+/** What Adam keeps: for the kernel as it takes them, else each alone. */
+export const firstAndSecond: MakeMoments = (parameters) => {
+  if (parameters[0]?.backend.kernels.adamw !== undefined) return jointMoments(parameters);
+  return parameters.map(zeroMoments);
+};
 
 /** Adam and AdamW: they differ in where the weight decay goes. */
 export abstract class AdaptiveMoments extends MomentOptimizer {
@@ -61,9 +64,8 @@ export abstract class AdaptiveMoments extends MomentOptimizer {
   }
 
   /** The numbers of a step, counted from 1. */
-  protected spec({ parameter }: Slot, learningRate: number, weightDecay: number, step: number): AdamWSpec {
+  protected spec(learningRate: number, weightDecay: number, step: number): AdamWSpec {
     return {
-      length: parameter.size,
       learningRate,
       beta1: this.#beta1,
       beta2: this.#beta2,
@@ -74,20 +76,54 @@ export abstract class AdaptiveMoments extends MomentOptimizer {
     };
   }
 
-  /** The kernel where the backend has it, else the same operations in the same order. */
-  protected apply({ parameter, moments }: Slot, gradient: Tensor, spec: AdamWSpec): void {
-    const first = moments.get('firstMoment')!.tensor;
-    const second = moments.get('secondMoment')!.tensor;
-    const { adamw } = parameter.backend.kernels;
-    if (adamw !== undefined) {
-      adamw(parameter.storage, gradient.storage, first.storage, second.storage, spec);
-      return;
+  /** The kernel where the backend has it, else the same operations in the same order. All with one spec. */
+  protected apply(due: readonly Due[], gradientScale: Tensor | undefined, spec: AdamWSpec): void {
+    for (const some of runs(due, ({ slot }) => slot.moments.get('firstMoment')!.tensor)) {
+      const { parameter, moments } = some[0]!.slot;
+      const { tensor } = moments.get('firstMoment')!;
+      const { adamw } = parameter.backend.kernels;
+      if (adamw === undefined || tensor !== moments.get('secondMoment')!.tensor) {
+        for (const { slot, gradient } of some) scope(() => compose(slot, scaled(gradient, gradientScale), spec));
+        continue;
+      }
+      const operands = some.map(({ slot, gradient }) => ({
+        parameter: slot.parameter.storage,
+        gradient: gradient.storage,
+        length: slot.parameter.size,
+        at: slot.moments.get('firstMoment')!.at,
+      }));
+      adamw(operands, tensor.storage, (gradientScale ?? unscaled(parameter)).storage, spec);
     }
-    const { p, m, v } = adamwStep(parameter.detach(), gradient, first, second, spec);
-    overwrite(first, m);
-    overwrite(second, v);
-    overwrite(parameter, p);
   }
+}
+
+function compose({ parameter, moments }: Slot, gradient: Tensor, spec: AdamWSpec): void {
+  const [first, second] = [moments.get('firstMoment')!.tensor, moments.get('secondMoment')!.tensor];
+  const { p, m, v } = adamwStep(parameter.detach(), gradient, first, second, spec);
+  overwrite(first, m);
+  overwrite(second, v);
+  overwrite(parameter, p);
+}
+
+/** The scale that leaves gradients as they are. */
+export function unscaled(gradient: Tensor): Tensor {
+  return number(gradient, 1);
+}
+
+/** Neighbours that have the same key. */
+export function runs(due: readonly Due[], key: (one: Due) => unknown): Due[][] {
+  const found: Due[][] = [];
+  for (const one of due) {
+    const last = found.at(-1);
+    if (last !== undefined && key(last[0]!) === key(one)) last.push(one);
+    else found.push([one]);
+  }
+  return found;
+}
+
+/** Parameters that take a step with the same numbers: neighbours, as a group's are. */
+export function alike(due: readonly Due[]): Due[][] {
+  return runs(due, ({ slot }) => slot.rateScale).flatMap((some) => runs(some, ({ slot }) => slot.weightDecay));
 }
 
 /** Adam with L2 regularisation (Kingma & Ba 2015, arXiv 1412.6980), as PyTorch has it: weight decay joins the gradient. */
@@ -98,10 +134,26 @@ export class Adam extends AdaptiveMoments {
     super(groups, options, 0);
   }
 
-  protected override update(slot: Slot, gradient: Tensor, learningRate: number, step: number): void {
-    const { weightDecay } = slot;
-    const decayed = weightDecay === 0 ? gradient : add(gradient, scale(slot.parameter.detach(), weightDecay));
-    this.apply(slot, decayed, this.spec(slot, learningRate, 0, step));
+  protected override update(
+    due: readonly Due[],
+    learningRate: number,
+    step: number,
+    gradientScale: Tensor | undefined,
+  ): void {
+    for (const some of alike(due)) {
+      const { rateScale, weightDecay } = some[0]!.slot;
+      const spec = this.spec(learningRate * rateScale, 0, step);
+      if (weightDecay === 0) {
+        this.apply(some, gradientScale, spec);
+        continue;
+      }
+      for (const { slot, gradient } of some) {
+        scope(() => {
+          const decay = scale(slot.parameter.detach(), weightDecay);
+          this.apply([{ slot, gradient: add(scaled(gradient, gradientScale), decay) }], undefined, spec);
+        });
+      }
+    }
   }
 }
 
@@ -113,7 +165,15 @@ export class AdamW extends AdaptiveMoments {
     super(groups, options, 0.01);
   }
 
-  protected override update(slot: Slot, gradient: Tensor, learningRate: number, step: number): void {
-    this.apply(slot, gradient, this.spec(slot, learningRate, slot.weightDecay, step));
+  protected override update(
+    due: readonly Due[],
+    learningRate: number,
+    step: number,
+    gradientScale: Tensor | undefined,
+  ): void {
+    for (const some of alike(due)) {
+      const { rateScale, weightDecay } = some[0]!.slot;
+      this.apply(some, gradientScale, this.spec(learningRate * rateScale, weightDecay, step));
+    }
   }
 }

@@ -2,13 +2,13 @@ import type { Backend } from '../backend/backend.ts';
 import type { AdamWSpec } from '../backend/kernels.ts';
 import { dynamicMap, dynamicMapZero, unsignedDynamicMap } from '../blocks/dynamic-map.ts';
 import { CoreError } from '../errors/core-error.ts';
-import { keep } from '../tensor/scope.ts';
+import { keep, scope } from '../tensor/scope.ts';
 import { fromStorage, tensor, type Tensor } from '../tensor/tensor.ts';
-import { adamw8bitStep, type CodeMap, type CodeMaps } from './adamw8bit-step.ts';
-import { AdaptiveMoments, firstAndSecond, type AdamOptions } from './adam.ts';
+import { adamw8bitStep, type CodeMaps } from './adamw8bit-step.ts';
+import { AdaptiveMoments, alike, firstAndSecond, unscaled, type AdamOptions } from './adam.ts';
 import { codeMoment, type WordLayout } from './code-words.ts';
 import { plainMoment, type Moment } from './moment.ts';
-import type { MakeMoments, ParameterGroup, Slot } from './optimizer.ts';
+import { scaled, type Due, type MakeMoments, type ParameterGroup } from './optimizer.ts';
 
 /** Elements that share a scale: bitsandbytes' and the paper's. */
 export const momentBlockSize = 256;
@@ -29,7 +29,7 @@ export interface AdamW8bitOptions extends AdamOptions {
 export class AdamW8bit extends AdaptiveMoments {
   readonly kind = 'adamw8bit';
   /** On the backend, where a parameter needs them. */
-  readonly #maps: CodeMaps | undefined;
+  readonly #maps: readonly Tensor[];
 
   constructor(groups: readonly ParameterGroup[], options: AdamW8bitOptions) {
     const { minimumSize = 4096 } = options;
@@ -42,44 +42,53 @@ export class AdamW8bit extends AdaptiveMoments {
     }
     super(groups, options, 0.01, momentsFrom(minimumSize), { minimumSize });
     const large = [...this.parameters.values()].find(({ size }) => isCoded(size, minimumSize));
-    if (large !== undefined) this.#maps = uploadMaps(large.backend);
+    this.#maps = large === undefined ? [] : uploadMaps(large.backend);
   }
 
-  protected override update(slot: Slot, gradient: Tensor, learningRate: number, step: number): void {
-    const spec = this.spec(slot, learningRate, slot.weightDecay, step);
-    if (slot.moments.has('firstMoment')) this.apply(slot, gradient, spec);
-    else this.#apply8bit(slot, gradient, spec);
+  protected override update(
+    due: readonly Due[],
+    learningRate: number,
+    step: number,
+    gradientScale: Tensor | undefined,
+  ): void {
+    for (const some of alike(due)) {
+      const { rateScale, weightDecay } = some[0]!.slot;
+      const spec = this.spec(learningRate * rateScale, weightDecay, step);
+      const coded = some.filter(({ slot }) => slot.moments.has('firstCodes'));
+      const plain = some.filter(({ slot }) => slot.moments.has('firstMoment'));
+      if (plain.length > 0) this.apply(plain, gradientScale, spec);
+      if (coded.length > 0) this.#apply8bit(coded, gradientScale, spec);
+    }
   }
 
   override dispose(): void {
     super.dispose();
-    for (const { values, midpoints } of Object.values(this.#maps ?? {}) as CodeMap[]) {
-      values.dispose();
-      midpoints.dispose();
-    }
+    for (const map of this.#maps) map.dispose();
   }
 
-  #apply8bit({ parameter, moments }: Slot, gradient: Tensor, spec: AdamWSpec): void {
-    const maps = this.#maps!;
-    const kept = (name: string): Tensor => moments.get(name)!.tensor;
-    const first = { codes: kept('firstCodes'), absmax: kept('firstAbsmax') };
-    const second = { codes: kept('secondCodes'), absmax: kept('secondAbsmax') };
-    const { adamw8bit } = parameter.backend.kernels;
+  #apply8bit(due: readonly Due[], gradientScale: Tensor | undefined, spec: AdamWSpec): void {
+    const { adamw8bit } = due[0]!.slot.parameter.backend.kernels;
+    const kept = ({ slot }: Due, name: string): Tensor => slot.moments.get(name)!.tensor;
     if (adamw8bit === undefined) {
-      adamw8bitStep(parameter, gradient, first, second, maps, spec);
+      const maps = codeMapsOf(this.#maps);
+      for (const one of due) {
+        const first = { codes: kept(one, 'firstCodes'), absmax: kept(one, 'firstAbsmax') };
+        const second = { codes: kept(one, 'secondCodes'), absmax: kept(one, 'secondAbsmax') };
+        scope(() => adamw8bitStep(one.slot.parameter, scaled(one.gradient, gradientScale), first, second, maps, spec));
+      }
       return;
     }
-    adamw8bit(
-      parameter.storage,
-      gradient.storage,
-      first.codes.storage,
-      first.absmax.storage,
-      second.codes.storage,
-      second.absmax.storage,
-      maps.first.values.storage,
-      maps.second.values.storage,
-      spec,
-    );
+    const operands = due.map((one) => ({
+      parameter: one.slot.parameter.storage,
+      gradient: one.gradient.storage,
+      length: one.slot.parameter.size,
+      firstCodes: kept(one, 'firstCodes').storage,
+      firstAbsmax: kept(one, 'firstAbsmax').storage,
+      secondCodes: kept(one, 'secondCodes').storage,
+      secondAbsmax: kept(one, 'secondAbsmax').storage,
+    }));
+    const factor = gradientScale ?? unscaled(due[0]!.gradient);
+    adamw8bit(operands, this.#maps[0]!.storage, factor.storage, spec);
   }
 }
 
@@ -89,33 +98,48 @@ function isCoded(size: number, minimumSize: number): boolean {
 }
 
 function momentsFrom(minimumSize: number): MakeMoments {
-  return (parameter) => {
-    const { backend, size } = parameter;
-    if (!isCoded(size, minimumSize)) return firstAndSecond(parameter);
-    const blocks = Math.ceil(size / momentBlockSize);
-    // The composed step sees whole blocks: what it keeps behind the last element are codes of zeros.
-    const packing: Pick<WordLayout, 'perWord' | 'codes'> =
-      backend.kernels.adamw8bit === undefined
-        ? { perWord: 3, codes: blocks * momentBlockSize }
-        : { perWord: 4, codes: size };
-    const absmax = (): Moment =>
-      plainMoment(keep(fromStorage(backend, backend.kernels.fill(0, blocks, 'f32'), [blocks], 'f32')));
-    return new Map([
-      ['firstCodes', codeMoment(parameter, { ...packing, zero: dynamicMapZero })],
-      ['firstAbsmax', absmax()],
-      ['secondCodes', codeMoment(parameter, { ...packing, zero: 0 })],
-      ['secondAbsmax', absmax()],
-    ]);
+  return (parameters) => {
+    const plain = firstAndSecond(parameters.filter(({ size }) => !isCoded(size, minimumSize))).values();
+    return parameters.map((parameter) =>
+      isCoded(parameter.size, minimumSize) ? codedMoments(parameter) : plain.next().value!,
+    );
   };
 }
 
-function uploadMaps(backend: Backend): CodeMaps {
-  const upload = (map: Float32Array): CodeMap => {
+function codedMoments(parameter: Tensor): ReadonlyMap<string, Moment> {
+  const { backend, size } = parameter;
+  const blocks = Math.ceil(size / momentBlockSize);
+  // The composed step sees whole blocks: what it keeps behind the last element are codes of zeros.
+  const packing: Pick<WordLayout, 'perWord' | 'codes'> =
+    backend.kernels.adamw8bit === undefined
+      ? { perWord: 3, codes: blocks * momentBlockSize }
+      : { perWord: 4, codes: size };
+  const absmax = (): Moment =>
+    plainMoment(keep(fromStorage(backend, backend.kernels.fill(0, blocks, 'f32'), [blocks], 'f32')));
+  return new Map([
+    ['firstCodes', codeMoment(parameter, { ...packing, zero: dynamicMapZero })],
+    ['firstAbsmax', absmax()],
+    ['secondCodes', codeMoment(parameter, { ...packing, zero: 0 })],
+    ['secondAbsmax', absmax()],
+  ]);
+}
+
+/** For the kernel one tensor [2, 256]; else values and midpoints of the first moment's map, then of the second's. */
+function uploadMaps(backend: Backend): Tensor[] {
+  const maps = [dynamicMap(), unsignedDynamicMap()];
+  if (backend.kernels.adamw8bit !== undefined) {
+    return [keep(tensor(backend, Float32Array.from(maps.flatMap((map) => [...map])), [2, 256]))];
+  }
+  return maps.flatMap((map) => {
     const midpoints = Float32Array.from({ length: map.length - 1 }, (_, i) => (map[i]! + map[i + 1]!) / 2);
-    return {
-      values: keep(tensor(backend, map, [map.length])),
-      midpoints: keep(tensor(backend, midpoints, [midpoints.length])),
-    };
+    return [map, midpoints].map((values) => keep(tensor(backend, values, [values.length])));
+  });
+}
+
+function codeMapsOf(maps: readonly Tensor[]): CodeMaps {
+  const [firstValues, firstMidpoints, secondValues, secondMidpoints] = maps as [Tensor, Tensor, Tensor, Tensor];
+  return {
+    first: { values: firstValues, midpoints: firstMidpoints },
+    second: { values: secondValues, midpoints: secondMidpoints },
   };
-  return { first: upload(dynamicMap()), second: upload(unsignedDynamicMap()) };
 }

@@ -26,6 +26,7 @@ export function codeMoment({ backend, size }: Tensor, layout: WordLayout): Momen
   const savedShape = [Math.ceil(size / 4)];
   return {
     tensor,
+    at: 0,
     async save() {
       const data = (await tensor.data()) as Int32Array;
       return { format: 'i32', shape: savedShape, data: pack(unpack(data, layout.perWord, size), 4) };

@@ -5,7 +5,10 @@ import { fromStorage, type Tensor } from '../tensor/tensor.ts';
 
 /** An array that an optimizer keeps for a parameter, and how it is saved: the same on all backends, however it lies there. */
 export interface Moment {
+  /** What it lies in, alone or with others, one of which frees it for all. */
   readonly tensor: Tensor;
+  /** Where it begins in the tensor. */
+  readonly at: number;
   save(): Promise<HostArray>;
   /** @throws CoreError CORE_STATE where `array` cannot take the place of what is here; `what` names it. */
   check(array: HostArray, what: string): void;
@@ -22,6 +25,7 @@ export function zeroMoment({ backend, shape, size }: Tensor): Moment {
 export function plainMoment(tensor: Tensor): Moment {
   return {
     tensor,
+    at: 0,
     save: () => readHost(tensor),
     check: (array, what) => checkFits(tensor, array, what),
     load: (array, what) => writeHost(tensor, array, what),

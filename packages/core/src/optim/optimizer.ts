@@ -1,5 +1,6 @@
 import { CoreError } from '../errors/core-error.ts';
 import type { HostArray, NamedArrays } from '../host/arrays.ts';
+import { mul } from '../ops/binary.ts';
 import { noGrad, scope } from '../tensor/scope.ts';
 import { commonBackend, type Tensor } from '../tensor/tensor.ts';
 import type { Moment } from './moment.ts';
@@ -35,10 +36,12 @@ export interface Optimizer {
   /** All trained tensors by path, in order of their groups. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /**
-   * One step from the gradients in `grad`, which stay. A parameter without gradient stays as it is.
+   * One step from the gradients in `grad`, which stay as they are. A parameter without gradient stays as it is.
    * @param learningRate in place of the one given at construction.
+   * @param gradientScale a scalar on the device that the step multiplies each gradient by (`clippingScale`, the mean over
+   * accumulated batches), before all else; it stays the caller's. An optimizer of your own does so too where it is to work with `Trainer`.
    */
-  step(learningRate?: number): void;
+  step(learningRate?: number, gradientScale?: Tensor): void;
   /** Frees all gradients. */
   zeroGrad(): void;
   /** What is kept after the last step. */
@@ -66,8 +69,14 @@ export interface Slot {
   readonly rateScale: number;
 }
 
-/** Makes what is kept for a parameter, by name: as it is before the first step. */
-export type MakeMoments = (parameter: Tensor) => ReadonlyMap<string, Moment>;
+/** A parameter that has a gradient. */
+export interface Due {
+  readonly slot: Slot;
+  readonly gradient: Tensor;
+}
+
+/** Makes what is kept for each of the parameters, by name: as it is before the first step. */
+export type MakeMoments = (parameters: readonly Tensor[]) => readonly ReadonlyMap<string, Moment>[];
 
 /** What the optimizers have in common: groups, moments, state. */
 export abstract class MomentOptimizer implements Optimizer {
@@ -93,29 +102,39 @@ export abstract class MomentOptimizer implements Optimizer {
     for (const group of groups) {
       const rateScale = rateScaleOf(group, settings.learningRate);
       const weightDecay = group.weightDecay ?? settings.weightDecay;
-      for (const [name, parameter] of group.params) {
-        this.#slots.set(name, { parameter, moments: makeMoments(parameter), weightDecay, rateScale });
+      const parameters = [...group.params];
+      const moments = makeMoments(parameters.map(([, parameter]) => parameter));
+      for (const [index, [name, parameter]] of parameters.entries()) {
+        this.#slots.set(name, { parameter, moments: moments[index]!, weightDecay, rateScale });
       }
     }
   }
 
-  /** Changes one parameter and its moments in place. `step` counts from 1. */
-  protected abstract update(slot: Slot, gradient: Tensor, learningRate: number, step: number): void;
+  /**
+   * Changes parameters and their moments in place, from gradients times `gradientScale`. `step` counts from 1. Run in a scope,
+   * without recording.
+   */
+  protected abstract update(
+    due: readonly Due[],
+    learningRate: number,
+    step: number,
+    gradientScale: Tensor | undefined,
+  ): void;
 
   get parameters(): ReadonlyMap<string, Tensor> {
     return new Map(Array.from(this.#slots, ([name, { parameter }]) => [name, parameter]));
   }
 
-  step(learningRate: number = this.#learningRate): void {
+  step(learningRate: number = this.#learningRate, gradientScale?: Tensor): void {
     this.#step++;
-    noGrad(() => {
-      for (const slot of this.#slots.values()) {
-        const { grad } = slot.parameter;
-        if (grad === undefined) continue;
-        scope(() => this.update(slot, grad, learningRate * slot.rateScale, this.#step));
-        slot.parameter.markChanged();
-      }
-    });
+    const due: Due[] = [];
+    for (const slot of this.#slots.values()) {
+      const { grad } = slot.parameter;
+      if (grad !== undefined) due.push({ slot, gradient: grad });
+    }
+    if (due.length === 0) return;
+    noGrad(() => scope(() => this.update(due, learningRate, this.#step, gradientScale)));
+    for (const { slot } of due) slot.parameter.markChanged();
   }
 
   zeroGrad(): void {
@@ -236,6 +255,11 @@ function checkGroups(groups: readonly ParameterGroup[]): void {
     tensors.add(parameter);
   }
   commonBackend('optimizer', [...tensors]);
+}
+
+/** The gradient that an optimizer composed of primitives goes by. */
+export function scaled(gradient: Tensor, gradientScale: Tensor | undefined): Tensor {
+  return gradientScale === undefined ? gradient : mul(gradient, gradientScale);
 }
 
 /** target = source, in place. */

@@ -1,12 +1,15 @@
 import { CoreError } from '../errors/core-error.ts';
 import { add, sub } from '../ops/binary.ts';
 import { scale } from '../ops/scale.ts';
+import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { zeroMoment } from './moment.ts';
 import {
   MomentOptimizer,
   overwrite,
   requireFraction,
+  scaled,
+  type Due,
   type MakeMoments,
   type OptimizerOptions,
   type ParameterGroup,
@@ -22,7 +25,9 @@ export interface SgdOptions extends OptimizerOptions {
   readonly weightDecay?: number;
 }
 
-const velocity: MakeMoments = (parameter) => new Map([['momentum', zeroMoment(parameter)]]);
+const none: MakeMoments = (parameters) => parameters.map(() => new Map());
+const velocity: MakeMoments = (parameters) =>
+  parameters.map((parameter) => new Map([['momentum', zeroMoment(parameter)]]));
 
 /**
  * Stochastic gradient descent, as PyTorch has it: g += weightDecay p; v = momentum v + g; p -= learningRate v
@@ -39,12 +44,23 @@ export class Sgd extends MomentOptimizer {
     if (nesterov && momentum === 0) {
       throw new CoreError('CORE_ARGUMENT', 'optimizer: nesterov needs a momentum above 0');
     }
-    super(groups, { learningRate, momentum, nesterov, weightDecay }, momentum === 0 ? () => new Map() : velocity);
+    super(groups, { learningRate, momentum, nesterov, weightDecay }, momentum === 0 ? none : velocity);
     this.#momentum = momentum;
     this.#nesterov = nesterov;
   }
 
-  protected override update({ parameter, moments, weightDecay }: Slot, gradient: Tensor, learningRate: number): void {
+  protected override update(
+    due: readonly Due[],
+    learningRate: number,
+    _step: number,
+    gradientScale: Tensor | undefined,
+  ): void {
+    for (const { slot, gradient } of due) {
+      scope(() => this.#move(slot, scaled(gradient, gradientScale), learningRate * slot.rateScale));
+    }
+  }
+
+  #move({ parameter, moments, weightDecay }: Slot, gradient: Tensor, learningRate: number): void {
     const p = parameter.detach();
     const g = weightDecay === 0 ? gradient : add(gradient, scale(p, weightDecay));
     const kept = moments.get('momentum')?.tensor;

@@ -1,3 +1,4 @@
+import type { Backend, DType, Storage } from '../backend/backend.ts';
 import { checkHostArray, decodeArray } from '../blocks/index.ts';
 import { CoreError } from '../errors/core-error.ts';
 import type { HostArray } from '../host/arrays.ts';
@@ -13,19 +14,24 @@ export async function readHost(tensor: Tensor): Promise<HostArray> {
 export function writeHost(target: Tensor, source: HostArray, what: string): void {
   const { backend, size } = target;
   checkFits(target, source, what);
-  const data = source.data instanceof Uint8Array ? decodeArray(source) : source.data;
-  const narrow = data instanceof Float64Array && backend.supports.precision === 'f32';
-  const storage = backend.upload(narrow ? Float32Array.from(data) : data, target.dtype);
+  const storage = toStorage(backend, source, target.dtype);
   backend.kernels.writeSlice(target.storage, [size], storage, [0], [size]);
   backend.free(storage);
   target.markChanged();
+}
+
+/** The values on a backend, at its precision. */
+export function toStorage(backend: Backend, source: HostArray, dtype: DType): Storage {
+  const data = source.data instanceof Uint8Array ? decodeArray(source) : source.data;
+  const narrow = data instanceof Float64Array && backend.supports.precision === 'f32';
+  return backend.upload(narrow ? Float32Array.from(data) : data, dtype);
 }
 
 /**
  * Throws unless `source` can replace `target`'s values.
  * @throws CoreError CORE_STATE with the shapes.
  */
-export function checkFits(target: Tensor, source: HostArray, what: string): void {
+export function checkFits(target: Pick<Tensor, 'shape' | 'dtype'>, source: HostArray, what: string): void {
   if (!sameShape(source.shape, target.shape)) {
     throw new CoreError(
       'CORE_STATE',

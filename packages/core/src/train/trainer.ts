@@ -2,7 +2,7 @@ import { CoreError } from '../errors/core-error.ts';
 import type { HostArray } from '../host/arrays.ts';
 import type { ForwardPass } from '../modules/module.ts';
 import { add } from '../ops/binary.ts';
-import { clipGradients, scaleGradients } from '../optim/clip.ts';
+import { clippingScale, number } from '../optim/clip.ts';
 import { requireSameNames } from '../optim/optimizer.ts';
 import { backward } from '../tensor/backward.ts';
 import { checkFits, readHost, writeHost } from '../tensor/host-copy.ts';
@@ -153,9 +153,12 @@ export class Trainer<Batch> {
     const learningRate = schedule(this.#step);
     const gradNorm = scope(() => {
       // Sums become means over the tokens of all batches: as if they had been one.
-      scaleGradients(parameters, 1 / tokens);
-      const norm = maxGradNorm === undefined ? undefined : clipGradients(parameters, maxGradNorm);
-      optimizer.step(learningRate);
+      const mean = 1 / tokens;
+      const { norm, gradientScale } =
+        maxGradNorm === undefined
+          ? { norm: undefined, gradientScale: number(lossSum, mean) }
+          : clippingScale(parameters, maxGradNorm, mean);
+      optimizer.step(learningRate, gradientScale);
       optimizer.zeroGrad();
       return norm;
     });

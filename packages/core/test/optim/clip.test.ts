@@ -1,5 +1,5 @@
 import { countingBackend, type CountingBackend } from '@lowrank/conformance';
-import { clipGradients, gradientNorm, scaleGradients, tensor, type Tensor } from '@lowrank/core';
+import { clipGradients, clippingScale, gradientNorm, scaleGradients, tensor, type Tensor } from '@lowrank/core';
 import { describe, expect, test } from 'vitest';
 import { bothWays } from '../support/backends.ts';
 
@@ -50,6 +50,20 @@ for (const { name, make } of bothWays) {
       expect(await gradients(params)).toEqual([[3, 0], [-4], undefined]);
     });
 
+    test('the scale that clips leaves the gradients as they are, and counts what they are scaled by besides', async () => {
+      const { params, memory, backend } = await parameters();
+      const before = memory();
+      backend.resetCounts();
+      const { norm, gradientScale } = clippingScale(params, 1, 0.5);
+      expect(backend.counts().readBytes).toBe(0);
+      expect(memory()).toBe(before + 2);
+      expect(await gradients(params)).toEqual([[3, 0], [-4], undefined]);
+      expect(await norm.item()).toBe(2.5);
+      expect(await gradientScale.item()).toBeCloseTo(0.5 / (2.5 + 1e-6), 15);
+      expect(await clippingScale(params, 2.6, 0.5).gradientScale.item()).toBe(0.5);
+      expect(await clippingScale(params, 5.1).gradientScale.item()).toBe(1);
+    });
+
     test('scaling multiplies every gradient', async () => {
       const { params, memory } = await parameters();
       const before = memory();
@@ -60,6 +74,7 @@ for (const { name, make } of bothWays) {
 
     test('a bound of 0, or no gradient at all, is refused', async () => {
       const { params } = await parameters();
+      expect(() => clippingScale(params, NaN)).toThrow(expect.objectContaining({ code: 'CORE_ARGUMENT' }));
       expect(() => clipGradients(params, 0)).toThrow(expect.objectContaining({ code: 'CORE_ARGUMENT' }));
       expect(() => gradientNorm([params[2]!])).toThrow(expect.objectContaining({ code: 'CORE_NO_GRADIENT' }));
     });

@@ -134,6 +134,66 @@ for (const { name: way, make: makeBackend } of bothWays) {
       });
     }
 
+    for (const { name, make } of rules) {
+      test(`${name} goes by gradients times a scale on the device, which stay as they are`, async () => {
+        const results: number[][] = [];
+        for (const factor of [1, 0.25]) {
+          const p = await parameter();
+          const optimizer = make([{ params: new Map([['p', p]]) }]);
+          for (let step = 0; step < 3; step++) {
+            const values = gradientAt(step).map((value) => value / factor);
+            p.grad = tensor(p.backend, values, [SIZE]);
+            const gradientScale = tensor(p.backend, [factor], []);
+            optimizer.step(rateAt(step), gradientScale);
+            expect(await gradientScale.item()).toBe(factor);
+            expect(await p.grad.data()).toEqual(values);
+          }
+          results.push(Array.from(await p.data()));
+        }
+        // A quarter is exact.
+        expect(results[1]).toEqual(results[0]);
+      });
+    }
+
+    test('many parameters take the steps, and have the state, that each has alone', async () => {
+      const sizes = [5, 16, 1, 0, 33];
+      const backend = await makeBackend();
+      const all = sizes.map((size, i) => {
+        const p = tensor(backend, valuesOf({ shape: [size] }, `of many ${i}`), [size]);
+        p.requiresGrad = true;
+        return p;
+      });
+      const alone = all.map((p, i) => {
+        const copy = tensor(backend, valuesOf({ shape: p.shape }, `of many ${i}`), p.shape);
+        copy.requiresGrad = true;
+        return copy;
+      });
+      const named = (params: readonly Tensor[]): Map<string, Tensor> => new Map(params.map((p, i) => [`p${i}`, p]));
+      const options = { learningRate: 0.1, weightDecay: 0.05 };
+      const together = new AdamW(
+        [{ params: named(all.slice(0, 2)) }, { params: new Map([...named(all)].slice(2)) }],
+        options,
+      );
+      const each = alone.map((p, i) => new AdamW([{ params: new Map([[`p${i}`, p]]) }], options));
+      for (let step = 0; step < 3; step++) {
+        for (const params of [all, alone]) {
+          for (const [i, p] of params.entries()) {
+            const gradient = valuesOf({ shape: p.shape }, `of many ${i}, ${step}`);
+            // The second has no gradient in the second step.
+            p.grad = i === 1 && step === 1 ? undefined : tensor(backend, gradient, p.shape);
+          }
+        }
+        together.step();
+        for (const one of each) one.step();
+      }
+      for (const [i, p] of all.entries()) expect(await p.data()).toEqual(await alone[i]!.data());
+      const { arrays } = await together.state();
+      for (const one of each) {
+        for (const [name, array] of (await one.state()).arrays) expect(arrays.get(name), name).toEqual(array);
+      }
+      expect(arrays.size).toBe(2 * sizes.length);
+    });
+
     test('groups have their own learning rate, scale and weight decay', async () => {
       const backend = await makeBackend();
       const make = (): Tensor => {

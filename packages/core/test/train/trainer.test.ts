@@ -432,3 +432,28 @@ test('frozen means free: training one layer makes no product and keeps no gradie
   }
   expect(byKernel.get('adamw')).toBe(1);
 });
+
+test('clipping and the mean over the tokens are no pass over the gradients: one kernel for the norm, one for the step', async () => {
+  const backend = countingBackend(await reference());
+  const { params, loss } = smallModel(backend, 0);
+  const counts = async (maxGradNorm: number | undefined): Promise<ReadonlyMap<string, number>> => {
+    const trainer = new Trainer({
+      optimizer: new AdamW([{ params }], { learningRate: 0.1 }),
+      schedule: () => 0.1,
+      loss,
+      data: batchesOf(examples, { batchSize: 12, seed: 0 }),
+      steps: 1,
+      ...(maxGradNorm === undefined ? {} : { maxGradNorm }),
+    });
+    backend.resetCounts();
+    await trainer.run();
+    return backend.counts().byKernel;
+  };
+  const [without, clipped] = [await counts(undefined), await counts(1)];
+  expect(params.size).toBeGreaterThan(1);
+  expect([without.get('adamw'), clipped.get('adamw')]).toEqual([1, 1]);
+  expect([without.get('sumOfSquares'), clipped.get('sumOfSquares')]).toEqual([undefined, 1]);
+  // Of single numbers: the norm times 1 / tokens, plus 1e-6, the quotient, the minimum, times 1 / tokens.
+  expect(clipped.get('binary')! - without.get('binary')!).toBe(5);
+  expect(clipped.get('concat')).toBe(without.get('concat'));
+});
