@@ -23,6 +23,7 @@ import { Arena, type Caller } from './memory/arena.ts';
 import { BufferPool } from './memory/buffer-pool.ts';
 import { checkBlocks } from './memory/check-blocks.ts';
 import { Lists } from './memory/lists.ts';
+import type { PanelType } from './wgsl/panels.ts';
 
 export interface Parts {
   readonly device: GPUDevice;
@@ -32,6 +33,7 @@ export interface Parts {
   readonly memoryLimit: number;
   /** Bytes of one binding at most; the device's own limit counts too. */
   readonly bindingLimit: number;
+  readonly panels: PanelType;
 }
 
 /** The WebGPU backend over a device. `webgpu()` makes them. */
@@ -60,7 +62,7 @@ export class WebgpuBackend implements Backend {
   readonly #caller: Caller;
   #disposal: Promise<void> | undefined;
 
-  constructor({ device, adapterName, memoryLimit, bindingLimit }: Parts) {
+  constructor({ device, adapterName, memoryLimit, bindingLimit, panels }: Parts) {
     const { limits } = device;
     this.device = adapterName;
     this.gpuDevice = device;
@@ -94,8 +96,9 @@ export class WebgpuBackend implements Backend {
       deterministic: true,
       nonFinite: false,
       maxStorageBytes: limits.maxBufferSize,
+      ...(panels === 'f32' ? {} : { productOperands: 'f16' }),
     };
-    this.kernels = makeKernels(this.#device(), (kernel, args, call) => this.#call(kernel, args, call));
+    this.kernels = makeKernels(this.#device(panels), (kernel, args, call) => this.#call(kernel, args, call));
     this.#listen();
   }
 
@@ -162,16 +165,16 @@ export class WebgpuBackend implements Backend {
     await this.#readback.ended();
   }
 
-  #device(): Device {
-    const { limits, features } = this.gpuDevice;
+  #device(panels: PanelType): Device {
+    const { limits } = this.gpuDevice;
     return {
       limits: {
         invocations: limits.maxComputeInvocationsPerWorkgroup,
         workgroupBytes: limits.maxComputeWorkgroupStorageSize,
         bindings: limits.maxStorageBuffersPerShaderStage,
         bindingBytes: this.#bindingBytes - (this.#bindingBytes % 256),
-        features,
       },
+      panels,
       output: (length, dtype = 'f32') => {
         const storage = this.#arena.allocate(dtype, length, length * 4, this.#caller);
         this.#outputs.push(storage);

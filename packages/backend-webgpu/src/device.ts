@@ -31,6 +31,7 @@
  */
 import type { Storage } from '@lowrank/core';
 import type { Program } from './device/program.ts';
+import type { PanelType } from './wgsl/panels.ts';
 
 export interface Device {
   /** Fresh storage of `length` elements, uninitialised. If the kernel throws before it returns, it is freed. */
@@ -62,6 +63,9 @@ export interface Device {
 
   /** What programs may use. */
   readonly limits: DeviceLimits;
+
+  /** What products keep their operands in while they multiply them: f32, unless the user asked for f16. */
+  readonly panels: PanelType;
 }
 
 export interface Call {
@@ -83,6 +87,4 @@ export interface DeviceLimits {
   readonly bindings: number;
   /** Bytes of a window: what one binding holds. */
   readonly bindingBytes: number;
-  /** Optional features that the device was opened with: `shader-f16`, `subgroups`. */
-  readonly features: ReadonlySet<string>;
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { webgpu } from '@lowrank/backend-webgpu';
+import { webgpu, type WebgpuFeature } from '@lowrank/backend-webgpu';
 import { describe, expect, it } from 'vitest';
 
 const program = fileURLToPath(new URL('programs/lifecycle.ts', import.meta.url));
@@ -75,13 +75,16 @@ describe('webgpu()', () => {
     expect(await backend.read(backend.kernels.fill(3, 2, 'f32'))).toEqual(Float32Array.of(3, 3));
   });
 
-  it('opens features that are offered, and names those that are not', async () => {
+  it('uses no optional feature unasked, and refuses what no kernel uses', async () => {
     await using plain = await webgpu();
-    expect(plain.gpuDevice.features.has('subgroups')).toBe(false);
-    await expect(webgpu({ features: ['no-such-feature' as GPUFeatureName] })).rejects.toMatchObject({
-      code: 'BACKEND_NOT_AVAILABLE',
-      message: expect.stringContaining('no-such-feature') as unknown,
-    });
+    for (const feature of ['shader-f16', 'subgroups']) expect(plain.gpuDevice.features.has(feature)).toBe(false);
+    expect(plain.supports.productOperands).toBeUndefined();
+    for (const feature of ['subgroups', 'no-such-feature']) {
+      await expect(webgpu({ features: ['shader-f16', feature as WebgpuFeature] })).rejects.toMatchObject({
+        code: 'BACKEND_ARGUMENT',
+        message: `features names ${feature}, which no kernel uses; those that some use: shader-f16`,
+      });
+    }
   });
 
   it.each([{ memoryLimit: 0 }, { memoryLimit: Number.NaN }, { bindingLimit: -1 }])('refuses %j', async (options) => {

@@ -35,7 +35,7 @@ export interface Program {
   /** Functions and `var<workgroup>` of the program. Workgroup memory holds anything at first. */
   readonly declarations?: string;
   readonly body: string;
-  /** WGSL extensions: `f16`, `subgroups`. */
+  /** WGSL extensions: `f16`. */
   readonly enable?: readonly string[];
 }
 

@@ -2,6 +2,7 @@ import type { BlockFormat, FusedKernels } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { Program } from '../device/program.ts';
 import { decoderOf } from '../wgsl/blocks/index.ts';
+import { panelOf, type PanelType } from '../wgsl/panels.ts';
 import { rowFunctions, rowWorkgroup } from '../wgsl/rows.ts';
 import { memoized } from './memoized.ts';
 import { blockOperands, blockParameters } from './quantized-operand.ts';
@@ -14,19 +15,30 @@ const workgroup = 64;
 
 /**
  * y = x W^T or x W: a workgroup has a tile of y of 4 `rowsEach` rows, an invocation `rowsEach` rows and four columns of it.
- * Blocks are decoded into the tile of W in workgroup memory, 16 weights at a time, so that scales are unpacked once for those.
+ * Blocks are decoded into the tile of W in workgroup memory, 16 weights at a time, so that scales are unpacked once for those. Both
+ * tiles hold f32, or f16 where the user asked for it.
  *
  * `x4`, `y4`: rows of x (of y) are whole vectors of four; `whole`: rows of W are whole groups of 16.
  */
 const tiled = memoized(
-  (format: BlockFormat, transposed: boolean, rowsEach: number, x4: boolean, y4: boolean, whole: boolean): Program => {
+  (
+    format: BlockFormat,
+    transposed: boolean,
+    rowsEach: number,
+    x4: boolean,
+    y4: boolean,
+    whole: boolean,
+    panels: PanelType,
+  ): Program => {
     const decoder = decoderOf(format);
+    const panel = panelOf(panels);
     const tileRows = 4 * rowsEach;
     const each = Array.from({ length: rowsEach }, (_, i) => i);
     // The tile of W is [columns, k] or, transposed, [k, columns], in vectors of four.
     const place = transposed ? 'row * 16u + vector' : 'row * 8u + (vector ^ (row & 7u))';
     const groupsOfRow = (transposed ? tileColumns : depth) / 16;
     return {
+      ...(panel.enable === undefined ? {} : { enable: panel.enable }),
       name: 'matmulQuantized',
       operands: {
         x: x4 ? 'read vec4f' : 'read f32',
@@ -35,9 +47,9 @@ const tiled = memoized(
       },
       parameters: { ...decoder.parameters, m: 'u32', n: 'u32', k: 'u32', columns: 'u32', tilesDown: 'u32' },
       workgroup,
-      declarations: /* wgsl */ `${decoder.declarations}
-var<workgroup> xs: array<vec4f, ${(tileRows * depth) / 4}>;
-var<workgroup> ws: array<vec4f, ${(tileColumns * depth) / 4}>;
+      declarations: /* wgsl */ `${decoder.declarations}${panel.declarations}
+var<workgroup> xs: array<${panel.element}, ${(tileRows * depth) / 4}>;
+var<workgroup> ws: array<${panel.element}, ${(tileColumns * depth) / 4}>;
 
 fn loadX(row: u32, at: u32) -> vec4f {
   if (row >= p.m || at >= p.k) {
@@ -74,7 +86,7 @@ fn loadWeights(row: u32, column: u32, to: u32, vector: u32) {
       values = select(decode4(first + 4u * i), vec4f(), beyond);
     }`
     }
-    ws[placeOf(to, vector + i)] = values;
+    ws[placeOf(to, vector + i)] = ${panel.store('values')};
   }
 }`,
       body: /* wgsl */ `${decoder.prepare}
@@ -85,7 +97,7 @@ fn loadWeights(row: u32, column: u32, to: u32, vector: u32) {
 ${each.map((i) => `  var sum${i} = vec4f();`).join('\n')}
   for (var at = 0u; at < p.k; at += ${depth}u) {
     for (var i = local; i < ${(tileRows * depth) / 4}u; i += ${workgroup}u) {
-      xs[i] = loadX(row0 + i / ${depth / 4}u, at + i % ${depth / 4}u * 4u);
+      xs[i] = ${panel.store(`loadX(row0 + i / ${depth / 4}u, at + i % ${depth / 4}u * 4u)`)};
     }
     for (var i = local; i < ${(tileColumns * depth) / 16}u; i += ${workgroup}u) {
       let row = i / ${groupsOfRow}u;
@@ -94,10 +106,10 @@ ${each.map((i) => `  var sum${i} = vec4f();`).join('\n')}
     }
     workgroupBarrier();
     for (var s = 0u; s < ${depth / 4}u; s++) {
-${[0, 1, 2, 3].map((j) => `      let w${j} = ws[${transposed ? `placeOf(4u * s + ${j}u, tx)` : `placeOf(tx + ${16 * j}u, s)`}];`).join('\n')}
+${[0, 1, 2, 3].map((j) => `      let w${j} = ${panel.load(`ws[${transposed ? `placeOf(4u * s + ${j}u, tx)` : `placeOf(tx + ${16 * j}u, s)`}]`)};`).join('\n')}
 ${each
   .map((i) => {
-    const row = `      let x${i} = xs[(ty * ${rowsEach}u + ${i}u) * ${depth / 4}u + s];\n`;
+    const row = `      let x${i} = ${panel.load(`xs[(ty * ${rowsEach}u + ${i}u) * ${depth / 4}u + s]`)};\n`;
     return transposed
       ? `${row}      sum${i} += x${i}.x * w0 + x${i}.y * w1 + x${i}.z * w2 + x${i}.w * w3;`
       : `${row}      sum${i} += vec4f(dot(x${i}, w0), dot(x${i}, w1), dot(x${i}, w2), dot(x${i}, w3));`;
@@ -167,7 +179,7 @@ export const matmulQuantized =
     }
     const rowsEach = m > 16 ? 8 : 4;
     const tilesDown = Math.ceil(m / (4 * rowsEach));
-    device.run(tiled(format, transposed, rowsEach, k % 4 === 0, n % 4 === 0, columns % 16 === 0), {
+    device.run(tiled(format, transposed, rowsEach, k % 4 === 0, n % 4 === 0, columns % 16 === 0, device.panels), {
       operands,
       parameters: { ...decoding, m, n, k, columns, tilesDown },
       workgroups: tilesDown * Math.ceil(n / tileColumns),

@@ -2,9 +2,10 @@
  * A tile of the product for each workgroup: panels of a and b go through workgroup memory, and an invocation keeps up to 8 x 4
  * results in registers. Panels are stored with four rows of a, or columns of b, to a vector; they are filled in blocks of
  * 4 x 4, which an invocation reads along the axis that lies in memory (as whole vectors where the sizes allow) and turns where
- * that axis is k. Each result is one chain over k in ascending order, whatever the tile.
+ * that axis is k. Panels hold f32, or f16 where the user asked for it. Each result is one chain over k in ascending order, whatever the tile.
  */
 import type { ElementType, Program } from '../device/program.ts';
+import { panelOf, type Panel, type PanelType } from '../wgsl/panels.ts';
 import { memoized } from './memoized.ts';
 
 export interface Tile {
@@ -40,11 +41,12 @@ type Variant = [
   vectorA: boolean,
   vectorB: boolean,
   vectorC: boolean,
+  panels: PanelType,
 ];
 
 /** `vectorA`, `vectorB`, `vectorC`: the operand consists of whole vectors along the axis that lies in memory. */
 export const tileProgram: (...variant: Variant) => Program = memoized(
-  (...[name, transposeA, transposeB, vectorA, vectorB, vectorC]: Variant) => {
+  (...[name, transposeA, transposeB, vectorA, vectorB, vectorC, panels]: Variant) => {
     const tile = tiles[name];
     const groupsM = Math.ceil(tile.m / 4);
     const groupsN = tile.n / 4;
@@ -54,17 +56,18 @@ export const tileProgram: (...variant: Variant) => Program = memoized(
     const rows = Array.from({ length: tile.rows }, (_, row) => row);
     const component = (row: number): string => 'xyzw'[row % 4]!;
     const vectors = Array.from({ length: Math.ceil(tile.rows / 4) }, (_, at) => at);
+    const panel = panelOf(panels);
     const operand = (vector: boolean): ElementType => (vector ? 'vec4f' : 'f32');
     const program: Program = {
       name: `matmul, ${name} tile`,
       operands: { a: `read ${operand(vectorA)}`, b: `read ${operand(vectorB)}`, c: `write ${operand(vectorC)}` },
       parameters: { m: 'u32', n: 'u32', k: 'u32', tilesM: 'u32', tilesN: 'u32', strideA: 'u32', strideB: 'u32' },
       workgroup: threads,
-      declarations: /* wgsl */ `
-var<workgroup> panelA: array<vec4f, ${groupsM * tile.k}>;
-var<workgroup> panelB: array<vec4f, ${groupsN * tile.k}>;
-${fillPanel({ operand: 'a', panel: 'panelA', groups: groupsM, depth, along: 'm', contiguous: transposeA ? 'along' : 'k', vector: vectorA })}
-${fillPanel({ operand: 'b', panel: 'panelB', groups: groupsN, depth, along: 'n', contiguous: transposeB ? 'k' : 'along', vector: vectorB })}
+      declarations: /* wgsl */ `${panel.declarations}
+var<workgroup> panelA: array<${panel.element}, ${groupsM * tile.k}>;
+var<workgroup> panelB: array<${panel.element}, ${groupsN * tile.k}>;
+${fillPanel(panel, { operand: 'a', panel: 'panelA', groups: groupsM, depth, along: 'm', contiguous: transposeA ? 'along' : 'k', vector: vectorA })}
+${fillPanel(panel, { operand: 'b', panel: 'panelB', groups: groupsN, depth, along: 'n', contiguous: transposeB ? 'k' : 'along', vector: vectorB })}
 ${storeRow(vectorC)}`,
       body: /* wgsl */ `
   let column0 = group % p.tilesN * ${tile.n}u;
@@ -81,8 +84,8 @@ ${storeRow(vectorC)}`,
     }
     workgroupBarrier();
     for (var k = 0u; k < ${tile.k}u; k++) {
-      ${vectors.map((at) => `let a${at} = panelA[k * ${groupsM}u + y * ${vectors.length}u + ${at}u];`).join('\n      ')}
-      let b = panelB[k * ${groupsN}u + x];
+      ${vectors.map((at) => `let a${at} = ${panel.load(`panelA[k * ${groupsM}u + y * ${vectors.length}u + ${at}u]`)};`).join('\n      ')}
+      let b = ${panel.load(`panelB[k * ${groupsN}u + x]`)};
       ${rows.map((row) => `c${row} += a${row >> 2}.${component(row)} * b;`).join('\n      ')}
     }
     workgroupBarrier();
@@ -91,11 +94,11 @@ ${storeRow(vectorC)}`,
   let row = row0 + y * ${tile.rows}u;
   ${rows.map((at) => `storeRow(matrix, row + ${at}u, column, c${at});`).join('\n  ')}`,
     };
-    return program;
+    return panel.enable === undefined ? program : { ...program, enable: panel.enable };
   },
 );
 
-interface Panel {
+interface Filling {
   readonly operand: 'a' | 'b';
   readonly panel: string;
   /** Vectors of the panel for each k. */
@@ -113,7 +116,7 @@ interface Panel {
  * `fill_a(start, block, first, k0)`: block 0, 1, ... of the panel that begins at row (or column) `first` and at `k0`. What lies beyond
  * the matrix is 0. Neighbouring invocations take neighbouring blocks along the axis that lies in memory.
  */
-function fillPanel({ operand, panel, groups, depth, along, contiguous, vector }: Panel): string {
+function fillPanel({ store }: Panel, { operand, panel, groups, depth, along, contiguous, vector }: Filling): string {
   const [fast, slow] = contiguous === 'k' ? ['k', 'at'] : ['at', 'k'];
   const blocks =
     contiguous === 'k'
@@ -136,7 +139,7 @@ fn four_${operand}(i: u32, left: u32) -> vec4f {
   const lines = [0, 1, 2, 3].map((at) => `let v${at} = line_${operand}(start, ${slow} + ${at}u, ${fast});`);
   const turned = ['x', 'y', 'z', 'w'].map((c) => `vec4f(v0.${c}, v1.${c}, v2.${c}, v3.${c})`);
   const values = contiguous === 'k' ? turned : ['v0', 'v1', 'v2', 'v3'];
-  const stores = values.map((value, at) => `${panel}[to + ${at * groups}u] = ${value};`);
+  const stores = values.map((value, at) => `${panel}[to + ${at * groups}u] = ${store(value)};`);
   return /* wgsl */ `${vector ? '' : four}
 fn line_${operand}(start: u32, line: u32, ${fast}: u32) -> vec4f {
   var value = vec4f();

@@ -3,6 +3,7 @@ import type { Call, Device } from '../device.ts';
 import type { Program } from '../device/program.ts';
 import { fillWith } from './fill.ts';
 import { directProgram, dotProgram } from './matmul-direct.ts';
+import type { PanelType } from '../wgsl/panels.ts';
 import { tileFor, tileProgram } from './matmul-tile.ts';
 
 export const matmul =
@@ -14,7 +15,7 @@ export const matmul =
       fillWith(device, c, 0, batch * m * n);
       return c;
     }
-    const { program, parameters, workgroups } = planOf(spec);
+    const { program, parameters, workgroups } = planOf(spec, device.panels);
     const strides = { strideA: batchA ? m * k : 0, strideB: batchB ? k * n : 0 };
     device.run(program, { operands: { a, b, c }, parameters: { m, n, k, ...strides, ...parameters }, workgroups });
     return c;
@@ -24,8 +25,8 @@ interface Plan extends Pick<Call, 'parameters' | 'workgroups'> {
   readonly program: Program;
 }
 
-/** Which of the programs: by the sizes alone. */
-function planOf({ batch, m, n, k, transposeA, transposeB }: MatmulSpec): Plan {
+/** Which of the programs: by the sizes alone. Only the tiles have panels: what reads each operand a few times gains nothing by rounding it. */
+function planOf({ batch, m, n, k, transposeA, transposeB }: MatmulSpec, panels: PanelType): Plan {
   if (m <= 4 && transposeB && k > 16) {
     const results = batch * m * n;
     const program = dotProgram(!transposeA && k % 4 === 0, transposeA);
@@ -43,7 +44,7 @@ function planOf({ batch, m, n, k, transposeA, transposeB }: MatmulSpec): Plan {
   const vectorA = (transposeA ? m : k) % 4 === 0;
   const vectorB = (transposeB ? k : n) % 4 === 0;
   return {
-    program: tileProgram(tile.name, transposeA, transposeB, vectorA, vectorB, n % 4 === 0),
+    program: tileProgram(tile.name, transposeA, transposeB, vectorA, vectorB, n % 4 === 0, panels),
     parameters: { tilesM, tilesN },
     workgroups: batch * tilesM * tilesN,
   };
