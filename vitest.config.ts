@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { softwareVulkanEnvironment } from './scripts/setup/software-vulkan.mjs';
+import { LongestFirst } from './scripts/test/longest-first.mjs';
 
 // Tests run on the TypeScript sources: the condition picks each package's `src/index.ts` over its build.
 const conditions = ['@lowrank/source', 'module', 'node', 'development|production'];
@@ -21,6 +22,7 @@ export default defineConfig({
     // Each file in a process of its own, since native threads and open devices die with it; two, for engines use threads too.
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 600_000,
     hookTimeout: 600_000,
   },
