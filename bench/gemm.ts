@@ -37,6 +37,10 @@ export const engineNames = [
  */
 const duration = 25;
 
+/** What all rounds of one product on one engine may take, in milliseconds; slow ones get fewer, but three. */
+const patience = 1500;
+const leastRounds = 3;
+
 export async function gemm(options: GemmOptions): Promise<void> {
   const chosen = cases.filter((product) => describe(product).includes(options.filter));
   for (const threads of options.threads) {
@@ -118,19 +122,23 @@ function theirs({ subject, kind }: Peer, threads: number): Contender {
 }
 
 async function measure(product: Product, contenders: readonly Contender[], rounds: number): Promise<void> {
-  const repeats = new Map<Contender, number>();
+  const turns = new Map<Contender, { readonly repeats: number; readonly rounds: number }>();
   for (const contender of contenders) {
     // Warms up, and tells how many calls make one measurement.
     if ((await contender.speed(product, 1)) === undefined) continue;
-    repeats.set(contender, repeatsFor((await contender.speed(product, 1))!, operations(product)));
+    const speed = (await contender.speed(product, 1))!;
+    const repeats = repeatsFor(speed, operations(product));
+    const possible = Math.floor((patience / 1000) * (speed / (operations(product) * repeats)));
+    turns.set(contender, { repeats, rounds: Math.min(rounds, Math.max(leastRounds, possible)) });
     contender.speeds.set(product, []);
     contender.ratios.set(product, []);
   }
   for (let round = 0; round < rounds; round++) {
-    for (const [contender, times] of repeats) {
+    for (const [contender, own] of turns) {
+      if (round >= own.rounds) continue;
       // Each product stands beside a peak of its own moment.
       const peak = await contender.peak?.();
-      const speed = (await contender.speed(product, times))!;
+      const speed = (await contender.speed(product, own.repeats))!;
       contender.speeds.get(product)!.push(speed);
       if (peak === undefined) continue;
       contender.peaks.push(peak);
@@ -180,7 +188,9 @@ function besidePeer(
   { name, speeds }: Contender,
   common: Pick<Figure, 'name' | 'subject'>,
 ): Figure {
-  const ratios = summary(measured.map((speed, round) => speed / speeds.get(product)![round]!));
+  const theirs = speeds.get(product)!;
+  const both = Math.min(measured.length, theirs.length);
+  const ratios = summary(measured.slice(0, both).map((speed, round) => speed / theirs[round]!));
   return { ...common, case: `${describe(product)}, by ${name}`, ...ratios, unit: '', ratio: ratios.value };
 }
 

@@ -24,6 +24,8 @@ export interface ChatOptions {
   readonly json: boolean;
 }
 
+/** Held-out examples that a loss is of: enough to compare curves, and few enough that evaluating them takes little of the time. */
+const HELD = 16;
 const peer = 'PyTorch + PEFT';
 const name = 'café orders';
 
@@ -43,7 +45,7 @@ export async function chat(options: ChatOptions): Promise<void> {
 
 function settingsOf(data: string, threads: number, { quick }: ChatOptions): ChatSettings {
   const common = { data, threads, batchSize: 4, learningRate: 1e-3, rank: 8, alpha: 16, evalBatchSize: 8 };
-  return quick ? { ...common, epochs: 1, evalEvery: 1 } : { ...common, epochs: 2, evalEvery: 10 };
+  return { ...common, epochs: 1, evalEvery: quick ? 1 : 10 };
 }
 
 async function ordersOf(models: BaseModels, quick: boolean): Promise<ChatData> {
@@ -56,7 +58,7 @@ async function ordersOf(models: BaseModels, quick: boolean): Promise<ChatData> {
     return examples.map(({ ids, trained }: TrainedIds) => ({ ids: [...ids], trained: [...trained] }));
   };
   const [train, held] = [await read('train.jsonl'), await read('test.jsonl')];
-  return quick ? { train: train.slice(0, 8), held: held.slice(0, 2) } : { train, held };
+  return quick ? { train: train.slice(0, 8), held: held.slice(0, 2) } : { train, held: held.slice(0, HELD) };
 }
 
 async function beside(settings: ChatSettings, models: BaseModels, options: ChatOptions): Promise<Figure[]> {
@@ -67,7 +69,6 @@ async function beside(settings: ChatSettings, models: BaseModels, options: ChatO
       'lowrank native, base in its own blocks',
       program(import.meta.url, 'worker.ts', [models.quantized, json, 'native']),
     ],
-    ['lowrank WASM', program(import.meta.url, 'worker.ts', [models.f32, json, 'wasm'])],
     [peer, await pytorch('chat.py', [models.folder, json])],
   ];
   const chosen = starts.filter(([subject]) => subject.includes(options.subjects));

@@ -12,7 +12,7 @@ export interface GrowOptions {
   readonly threads: readonly number[];
   readonly filter: string;
   readonly subjects: string;
-  /** Measured steps of each size. */
+  /** Measured steps of each size; one of the largest, whose steps are long. */
   readonly steps: number;
   /** The two smallest sizes only. */
   readonly quick: boolean;
@@ -45,13 +45,15 @@ const axes: readonly Axis[] = [
     sizes: [128, 256, 512, 1024, 2048, 4096],
     shape: (length) => ({ ...plain, length, checkpointing: true }),
   },
-  { name: 'sequence length', sizes: [128, 256, 512, 1024, 2048], shape: (length) => ({ ...plain, length }) },
+  { name: 'sequence length', sizes: [128, 512, 2048], shape: (length) => ({ ...plain, length }) },
   { name: 'batch', sizes: [1, 2, 4, 8], shape: (batch) => ({ ...plain, batch }) },
-  { name: 'rank', sizes: [4, 8, 16, 32, 64, 128], shape: (rank) => ({ ...plain, rank, alpha: 2 * rank }) },
+  { name: 'rank', sizes: [4, 16, 64], shape: (rank) => ({ ...plain, rank, alpha: 2 * rank }) },
   { name: 'number of adapters', sizes: [1, 2, 4, 8], shape: (adapters) => ({ ...plain, adapters }), alone: true },
 ];
 
 const quickSizes = 2;
+/** Tokens of a step beyond which one is measured. */
+const LONG = 1024;
 const subjects: readonly Pick<Trainee, 'subject' | 'engine'>[] = [
   { subject: 'lowrank native', engine: 'native' },
   { subject: 'PyTorch + PEFT' },
@@ -92,7 +94,7 @@ async function along(
         compared: false,
         ...(engine && { engine }),
       };
-      const point = await measure(trainee, threads, models, steps);
+      const point = await measure(trainee, threads, models, shape.batch * shape.length > LONG ? 1 : steps);
       points.set(subject, [...(points.get(subject) ?? []), { size, ...point }]);
     }
   }

@@ -108,6 +108,12 @@ export const bars: readonly Bar[] = [
     measured: ratio({ ...trained(step), subject: 'lowrank WASM' }),
   },
   {
+    id: 'train-bf16',
+    what: "the same with bf16 products, by PyTorch's bf16 autocast",
+    atLeast: 1,
+    measured: ratio(trained(step.replace(', 4', ', bf16 products, 4'))),
+  },
+  {
     id: 'memory-quantized',
     what: "peak memory of that step with the quantized base, by PEFT's",
     atMost: 0.5,

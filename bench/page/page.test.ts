@@ -50,6 +50,13 @@ it('a loss is a figure whose peer is better: fewer tokens a second, more seconds
   expect(losses([...run, slow, late])).toEqual([run[5], slow, late]);
 });
 
+it('a loss has its reason below, where there is a note of one', async () => {
+  const { markdown } = await pageOf(run, {
+    'gemm: matrix 512x576x1536, by tfjs-node': 'the panel is packed each time',
+  });
+  expect(markdown).toContain('- gemm: matrix 512x576x1536, by tfjs-node: the panel is packed each time');
+});
+
 it('pictures are SVGs of what the run measured, and of nothing else', async () => {
   const { pictures, markdown } = await pageOf(run);
   expect([...pictures.keys()]).toEqual(['gemm-1.svg', 'train.svg', 'train-memory.svg', 'grow.svg']);

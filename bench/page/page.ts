@@ -16,7 +16,7 @@ export interface Page {
 const sections: Readonly<Record<string, { title: string; text: string }>> = {
   train: {
     title: 'Training',
-    text: 'Steps of AdamW on the same tokens, all of them trained. The ratio is to PyTorch + PEFT (eager, as its documentation has it), which reads the same weights in f32 (its bitsandbytes bases need a GPU, so QLoRA stands beside its f32 LoRA). lowrank has no bf16 products; PEFT would be faster with them where a processor has them.',
+    text: 'Steps of AdamW on the same tokens, all of them trained. The ratio is to PyTorch + PEFT (eager, as its documentation has it), which reads the same weights in f32 (its bitsandbytes bases need a GPU, so QLoRA stands beside its f32 LoRA). lowrank multiplies in f32 unless bf16 products are asked for; those stand beside PyTorch’s autocast.',
   },
   chat: {
     title: 'The demo, from start to a good model',
@@ -41,6 +41,7 @@ const sections: Readonly<Record<string, { title: string; text: string }>> = {
   },
 };
 
+/** @param notes why: by a bar's id, or by a lost figure's `benchmark: case`. */
 export async function pageOf(lines: readonly Line[], notes: Readonly<Record<string, string>> = {}): Promise<Page> {
   const pictures = new Map<string, string>();
   const shown: Chart[] = [];
@@ -59,7 +60,7 @@ export async function pageOf(lines: readonly Line[], notes: Readonly<Record<stri
     '## What we aim at',
     barTable(lines, notes),
     '## Where we lose',
-    lossList(lines),
+    lossList(lines, notes),
     ...Object.entries(sections).flatMap(([name, { title, text }]) => {
       const own = lines.filter((line) => line.name === name);
       if (own.length === 0) return [];
@@ -94,11 +95,16 @@ function verdictOf(bar: Bar, measured: number): string {
   return `missed by ${Math.round(Math.abs(measured / aim - 1) * 100)} %`;
 }
 
-function lossList(lines: readonly Line[]): string {
+function lossList(lines: readonly Line[], notes: Readonly<Record<string, string>>): string {
   const lost = losses(lines);
   if (lost.length === 0) return 'Nowhere in this run.';
   const rows = lost.map((line) => [line.name, line.case, line.subject, withUnit(line), `${number(line.ratio!)} ×`]);
-  return `In these figures a peer does better.\n\n${table(['benchmark', 'case', 'ours', 'value', 'ratio'], rows)}`;
+  const explained = [...new Set(lost.map((line) => `${line.name}: ${line.case}`))].filter((key) => key in notes);
+  return [
+    'In these figures a peer does better.',
+    table(['benchmark', 'case', 'ours', 'value', 'ratio'], rows),
+    ...(explained.length === 0 ? [] : [explained.map((key) => `- ${key}: ${notes[key]}`).join('\n')]),
+  ].join('\n\n');
 }
 
 /** One for each number of threads: a row for each case, a column for each subject. */
