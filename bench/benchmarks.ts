@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { count, counts, engines, known, optionalCount, UsageError, type Options } from './options.ts';
+import type { Sizes } from './training/cases.ts';
 
 export type Benchmark = (options: Options, operands: readonly string[]) => Promise<void>;
 
@@ -13,6 +14,13 @@ function common(options: Options): { threads: number[]; rounds: number; steps: n
     rounds: count(options, 'rounds', quick ? 1 : 5),
     steps: count(options, 'steps', 1),
   };
+}
+
+function sizes(options: Options): Sizes {
+  const { quick } = options;
+  const batch = optionalCount(options, 'batch') ?? (quick ? quickShape.batch : undefined);
+  const tokens = optionalCount(options, 'tokens') ?? (quick ? quickShape.tokens : undefined);
+  return { ...(batch === undefined ? {} : { batch }), ...(tokens === undefined ? {} : { tokens }) };
 }
 
 /** By name, then by backend. What a benchmark needs is loaded when it is asked for. */
@@ -38,25 +46,23 @@ export const benchmarks: Readonly<Record<string, Readonly<Record<string, Benchma
   },
   train: {
     cpu: async (options) => {
-      const { model, filter, subjects, json, quick } = options;
-      const batch = optionalCount(options, 'batch') ?? (quick ? quickShape.batch : undefined);
-      const tokens = optionalCount(options, 'tokens') ?? (quick ? quickShape.tokens : undefined);
+      const { model, filter, subjects, json } = options;
       const { train } = await import('./training/train.ts');
-      await train({
-        ...common(options),
-        model,
-        filter,
-        subjects,
-        ...(batch === undefined ? {} : { batch }),
-        ...(tokens === undefined ? {} : { tokens }),
-        json,
-      });
+      await train({ ...common(options), ...sizes(options), model, filter, subjects, json });
     },
     webgpu: async (options) => {
       const { model, json } = options;
       const [batch, tokens] = [count(options, 'batch', 1), count(options, 'tokens', 16)];
       const { webgpuTrain } = await import('./webgpu/train.ts');
       await webgpuTrain({ model, batch, tokens, json });
+    },
+  },
+  profile: {
+    cpu: async (options) => {
+      const { model, filter, json } = options;
+      const { profile } = await import('./training/profile.ts');
+      const { threads } = common({ ...options, threads: options.threads ?? (options.quick ? '1' : '2') });
+      await profile({ ...sizes(options), threads, model, filter, json });
     },
   },
   generate: {
@@ -127,4 +133,4 @@ export const benchmarks: Readonly<Record<string, Readonly<Record<string, Benchma
 };
 
 /** What `all` runs: first what says most, should there be no time for all. */
-const everything = ['train', 'gemm', 'chat', 'generate', 'grow', 'size', 'load'] as const;
+const everything = ['train', 'gemm', 'chat', 'generate', 'grow', 'size', 'load', 'profile'] as const;

@@ -18,6 +18,10 @@ const sections: Readonly<Record<string, { title: string; text: string }>> = {
     title: 'Training',
     text: 'Steps of AdamW on the same tokens, all of them trained. The ratio is to PyTorch + PEFT (eager, as its documentation has it), which reads the same weights in f32 (its bitsandbytes bases need a GPU, so QLoRA stands beside its f32 LoRA). lowrank multiplies in f32 unless bf16 products are asked for; those stand beside PyTorch’s autocast.',
   },
+  profile: {
+    title: 'What a training step consists of',
+    text: 'Each kind of kernel: its share of the time of all kernels of one step, each waited for before the next, and the rate at which it multiplied and added, or read and wrote. Products of low rank are the adapter’s, those of a side below 64.',
+  },
   chat: {
     title: 'The demo, from start to a good model',
     text: '`npm run demo`’s data and settings. PEFT pads each batch to its longest example; lowrank puts examples behind each other. The time is that of training until the validation loss which all reach; evaluations are not counted.',

@@ -60,3 +60,15 @@ function group(name: string, shape: Shape, more: (shape: Shape) => readonly Trai
 function native(name: string, shape: Shape): Trainee {
   return { subject: 'lowrank native', engine: 'native', base: 'f32', shape, name, compared: true };
 }
+
+/** What may stand in the place of a case's own size. */
+export interface Sizes {
+  readonly batch?: number;
+  readonly tokens?: number;
+}
+
+/** With its size in its name. */
+export function sized(trainee: Trainee, { batch, tokens }: Sizes): Trainee {
+  const shape = { ...trainee.shape, batch: batch ?? trainee.shape.batch, length: tokens ?? trainee.shape.length };
+  return { ...trainee, shape, name: `${trainee.name}, ${shape.batch} x ${shape.length}` };
+}

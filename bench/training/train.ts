@@ -5,11 +5,11 @@
 import { baseModels, type BaseModels } from '../peers/base-models.ts';
 import { Subject } from '../process/subject.ts';
 import { medianRatio, print, summary, threadsText, type Figure } from '../report.ts';
-import { groups, type Group, type Trainee } from './cases.ts';
+import { groups, sized, type Group, type Sizes, type Trainee } from './cases.ts';
 import { commandOf } from './command.ts';
 import type { StepsAnswer } from './settings.ts';
 
-export interface TrainOptions {
+export interface TrainOptions extends Sizes {
   /** A name that `lowrank` knows, or a GGUF file. */
   readonly model: string;
   readonly threads: readonly number[];
@@ -19,9 +19,6 @@ export interface TrainOptions {
   /** Steps of a round. */
   readonly steps: number;
   readonly rounds: number;
-  /** In the place of each case's own, to see that everything works. */
-  readonly batch?: number;
-  readonly tokens?: number;
   readonly json: boolean;
 }
 
@@ -44,13 +41,8 @@ export async function train(options: TrainOptions): Promise<void> {
   }
 }
 
-/** With its size in its name. */
-function ofOptions({ name, trainees }: Group, { batch, tokens, subjects, filter }: TrainOptions): Group {
-  const sized = (trainee: Trainee): Trainee => {
-    const shape = { ...trainee.shape, batch: batch ?? trainee.shape.batch, length: tokens ?? trainee.shape.length };
-    return { ...trainee, shape, name: `${trainee.name}, ${shape.batch} x ${shape.length}` };
-  };
-  const all = trainees.map(sized);
+function ofOptions({ name, trainees }: Group, { subjects, filter, ...sizes }: TrainOptions): Group {
+  const all = trainees.map((trainee) => sized(trainee, sizes));
   const wanted = all.some((trainee) => trainee.name.includes(filter));
   return { name, trainees: wanted ? all.filter(({ subject }) => subject.includes(subjects)) : [] };
 }

@@ -1,5 +1,7 @@
 import {
   add,
+  addInto,
+  columnGain,
   CoreError,
   div,
   gather,
@@ -33,6 +35,14 @@ export interface DoraTensors extends LowRankPair {
 export function change(x: Tensor, product: Tensor, pair: LowRankPair, magnitude: Tensor, norms: Tensor): Tensor {
   const gain = div(magnitude, norms);
   return add(mul(offset(gain, -1), product), mul(gain, lowRankDelta(x, pair, 'dora.delta')));
+}
+
+/**
+ * g (W x + s B (A x)): one pass more over the output than LoRA.
+ * @param product W x, [..., out], which is taken over.
+ */
+export function scaledSum(x: Tensor, product: Tensor, pair: LowRankPair, magnitude: Tensor, norms: Tensor): Tensor {
+  return columnGain(addInto(product, lowRankDelta(x, pair, 'dora.output')), div(magnitude, norms));
 }
 
 /**

@@ -1,6 +1,8 @@
 import {
+  add,
   ADAPTER_INTERFACE_VERSION,
   AdapterError,
+  addInto,
   lowRankAt,
   mul,
   scope,
@@ -8,10 +10,14 @@ import {
   sub,
   tensor,
   type Adapter,
+  type AdapterContext,
+  type AdapterState,
+  type FrozenLayer,
+  type LowRankPair,
   type Tensor,
 } from '@lowrank/core';
 import { doraScale, parseDoraConfig, type DoraConfig } from './config.ts';
-import { change } from './delta.ts';
+import { change, scaledSum } from './delta.ts';
 import { mergeDora } from './merge.ts';
 import { directionNorms, projectThrough, weightNorms } from './norm.ts';
 import { peftFiles } from './peft-files.ts';
@@ -40,17 +46,18 @@ export const doraAdapter: Adapter<DoraConfig> = {
     };
   },
 
-  delta(x, y0, base, { params, buffers }, config, context) {
-    if (base.changed === true) throw otherWeight(base.path);
-    const pair = { A: params['A']!, B: params['B']!, scale: doraScale(lowRankAt(config, base.path)) };
-    const weightNorm = buffers['weightNorm']!;
-    const norms = context.memo('norms', () =>
-      scope(() => directionNorms(pair, mul(weightNorm, weightNorm), projectThrough(base, pair.A))),
-    );
-    const input = base.kind === 'embedding' || config.dropout === 0 ? x : context.dropout(x, config.dropout);
-    // Undropped, the base's product is known already.
-    const known = base.bias === undefined ? y0 : sub(y0, base.bias);
-    return change(input, input === x ? known : base.product(input), pair, params['magnitude']!, norms);
+  delta(x, y0, base, state, config, context) {
+    const { pair, magnitude, norms } = partsOf(base, state, config, context);
+    const input = inputOf(x, base, config, context);
+    return change(input, input === x ? productIn(y0, base) : base.product(input), pair, magnitude, norms);
+  },
+
+  output(x, y0, base, state, config, context) {
+    const { pair, magnitude, norms } = partsOf(base, state, config, context);
+    const input = inputOf(x, base, config, context);
+    if (input !== x) return addInto(y0, change(input, base.product(input), pair, magnitude, norms));
+    const y = scaledSum(x, productIn(y0, base), pair, magnitude, norms);
+    return base.bias === undefined ? y : add(y, base.bias);
   },
 
   merge: mergeDora,
@@ -59,6 +66,37 @@ export const doraAdapter: Adapter<DoraConfig> = {
     peft: peftFiles,
   },
 };
+
+interface Parts {
+  readonly pair: LowRankPair;
+  readonly magnitude: Tensor;
+  /** ||W + s B A||, constants. */
+  readonly norms: Tensor;
+}
+
+function partsOf(
+  base: FrozenLayer,
+  { params, buffers }: AdapterState,
+  config: DoraConfig,
+  context: AdapterContext,
+): Parts {
+  if (base.changed === true) throw otherWeight(base.path);
+  const pair = { A: params['A']!, B: params['B']!, scale: doraScale(lowRankAt(config, base.path)) };
+  const weightNorm = buffers['weightNorm']!;
+  const norms = context.memo('norms', () =>
+    scope(() => directionNorms(pair, mul(weightNorm, weightNorm), projectThrough(base, pair.A))),
+  );
+  return { pair, magnitude: params['magnitude']!, norms };
+}
+
+function inputOf(x: Tensor, { kind }: FrozenLayer, { dropout }: DoraConfig, context: AdapterContext): Tensor {
+  return kind === 'embedding' || dropout === 0 ? x : context.dropout(x, dropout);
+}
+
+/** W x, which is known where nothing is dropped. */
+function productIn(y0: Tensor, { bias }: FrozenLayer): Tensor {
+  return bias === undefined ? y0 : sub(y0, bias);
+}
 
 /** The norms are of one weight: on another one the output would be wrong without a word. */
 function otherWeight(path: string): AdapterError {

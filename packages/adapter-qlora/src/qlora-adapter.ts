@@ -48,6 +48,11 @@ export function qloraAdapter<Inner extends AdapterConfig>(
         : setUp(inner, site, original, config, context),
 
     delta: (x, y0, base, state, config, context) => inner.delta(x, y0, base, state, config, context),
+    ...(inner.output === undefined
+      ? {}
+      : {
+          output: (x, y0, base, state, config, context) => inner.output!(x, y0, base, state, config, context),
+        }),
     ...(inner.merge === undefined ? {} : { merge: mergeQlora(inner) }),
     files: qloraFiles(inner, fallback),
   };

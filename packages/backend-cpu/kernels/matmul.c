@@ -29,9 +29,14 @@ static void narrow(worker *w, const product *p) {
     for (isize step = 0; step == 0 || step < k; step += KC) {
       isize depth = min_size(KC, k - step);
       pack_b_panel(packed, at(p->b, step, 0), depth, n);
-      for (isize i = top; i < end; i += MR)
+      for (isize i = top; i < end; i += MR) {
+        /* Short pieces of rows that lie far apart: a processor does not foresee them. */
+        if (i + 2 * MR <= end)
+          for (isize r = MR; r < 2 * MR; r++)
+            for (isize j = 0; j < depth; j += 16) prefetch(p->a.data + (i + r) * stride + step + j);
         any_tile(min_size(MR, end - i), n <= VL ? 1 : 2, depth, p->a.data + i * stride + step, stride, packed, NR,
                  sums + (i - top) * NR, NR, step == 0);
+      }
     }
     for (isize i = top; i < end; i++)
       for (isize j = 0; j < n; j++) p->c[i * n + j] = sums[(i - top) * NR + j];

@@ -129,6 +129,22 @@ export class CpuBackend implements Backend {
     return chunks * steps * 2 * 192;
   }
 
+  /**
+   * Blocks the calling thread until all that was enqueued is done: for a profile, which wants the time of each kernel. Programs
+   * await `sync`. Needs memory shared with the threads, and a thread that may block: in browsers a worker.
+   * @throws BackendError BACKEND_NOT_AVAILABLE on the engine without shared memory.
+   */
+  block(): void {
+    this.#checkAlive();
+    const engine = this.#engine;
+    if (engine.idle === undefined) {
+      throw new BackendError('BACKEND_NOT_AVAILABLE', `the engine ${engine.name} cannot be waited for; use sync()`);
+    }
+    const nobody = new Int32Array(new SharedArrayBuffer(4));
+    // The first polls take some 50 microseconds, in which short kernels end; then the threads get the core.
+    for (let polls = 0; !engine.idle(); polls++) if (polls > 250) Atomics.wait(nobody, 0, 0, 0.02);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }

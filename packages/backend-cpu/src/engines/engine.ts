@@ -24,6 +24,8 @@ export interface Engine {
   readonly enqueued: number;
   /** How many of them are done. */
   completed(): number;
+  /** Whether all that was enqueued so far is done; asked again and again it becomes so. Absent where only a later turn can tell. */
+  idle?(): boolean;
 
   /** Appends a command, [opcode, words, arguments...], which is copied. Never waits. */
   enqueue(command: Float64Array, words: number): void;

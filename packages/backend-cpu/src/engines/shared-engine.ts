@@ -65,6 +65,12 @@ export class SharedEngine implements Engine {
     return this.#ring.completed();
   }
 
+  idle(): boolean {
+    if (this.#broken !== undefined) throw this.#broken;
+    this.#ring.drain();
+    return this.completed() >= this.enqueued;
+  }
+
   enqueue(command: Float64Array, words: number): void {
     if (this.#broken !== undefined) throw this.#broken;
     this.#ring.enqueue(command, words);

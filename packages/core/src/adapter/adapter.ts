@@ -132,6 +132,18 @@ export interface Adapter<Config extends AdapterConfig = AdapterConfig> {
   setup(site: Site, original: HostWeight, config: Config, context: SetupContext): Promise<AdapterState>;
   /** What is added to y0 = base(x). */
   delta(x: Tensor, y0: Tensor, base: FrozenLayer, state: AdapterState, config: Config, context: AdapterContext): Tensor;
+  /**
+   * y0 + delta(x, y0, ...) in fewer passes over memory, where an adapter knows how: used where it is alone on its layer. y0 is its to
+   * change (`addInto`). The suite holds it against `delta`. Absent: `delta` is added.
+   */
+  output?(
+    x: Tensor,
+    y0: Tensor,
+    base: FrozenLayer,
+    state: AdapterState,
+    config: Config,
+    context: AdapterContext,
+  ): Tensor;
   /** The weight that alone gives what base and adapter give together, computed in float64. Absent when there is none. */
   merge?(original: HostWeight, state: HostState, config: Config, site: Site): Promise<HostWeight>;
   readonly files: AdapterFiles<Config>;

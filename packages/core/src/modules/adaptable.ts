@@ -1,5 +1,6 @@
 import type { FrozenLayer, Site } from '../adapter/adapter.ts';
 import { add } from '../ops/binary.ts';
+import { scope } from '../tensor/scope.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
 import { isFrozen } from './frozen-weight.ts';
@@ -50,14 +51,16 @@ export abstract class Adaptable extends Module {
     this.#slots = this.#slots.filter((other) => other !== slot);
   }
 
-  /** Adds what the active adapters say to y0 = base(x). */
+  /** What the active adapters make of y0 = base(x), which is taken over. */
   protected adapted(x: Tensor, y0: Tensor, pass: ForwardPass): Tensor {
     const slots = this.#slots.filter((slot) => slot.active);
     if (slots.length === 0) return y0;
     const delta = (slot: AdapterSlot, rows: Tensor, base: Tensor): Tensor =>
       slot.delta(rows, base, this.#layerOf(slot), pass);
     if (pass.adapterRows !== undefined) return mixedDeltas(x, y0, slots, pass.adapterRows, delta);
-    return slots.reduce((y, slot) => add(y, delta(slot, x, y0)), y0);
+    const [first, ...others] = slots;
+    if (others.length === 0) return scope(() => first!.output(x, y0, this.#layerOf(first!), pass));
+    return scope(() => slots.reduce((y, slot) => add(y, delta(slot, x, y0)), y0));
   }
 
   #layerOf({ site, standsOn }: AdapterSlot): FrozenLayer {

@@ -1,4 +1,5 @@
 import type { AdapterContext, AdapterState, ConfiguredAdapter, FrozenLayer, Site } from '../adapter/adapter.ts';
+import { addInto } from '../ops/add-into.ts';
 import { dropout } from '../ops/dropout.ts';
 import { nameHash, seedKey } from '../random/random-stream.ts';
 import { keep, noGrad } from '../tensor/scope.ts';
@@ -41,6 +42,14 @@ export class AdapterSlot {
   delta(x: Tensor, y0: Tensor, base: FrozenLayer, pass: ForwardPass): Tensor {
     const { adapter, config } = this.configured;
     return adapter.delta(x, y0, base, this.state, config, this.context(pass));
+  }
+
+  /** The layer's output with this adapter alone; takes y0 over. */
+  output(x: Tensor, y0: Tensor, base: FrozenLayer, pass: ForwardPass): Tensor {
+    const { adapter, config } = this.configured;
+    return adapter.output === undefined
+      ? addInto(y0, this.delta(x, y0, base, pass))
+      : adapter.output(x, y0, base, this.state, config, this.context(pass));
   }
 
   dispose(): void {

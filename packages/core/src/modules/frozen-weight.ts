@@ -56,7 +56,10 @@ export class FrozenWeight {
       );
     }
     const y = this.#place.product(flattenRows(x), this.shape);
-    return reshape(y, x.shape.with(-1, rows));
+    const shaped = reshape(y, x.shape.with(-1, rows));
+    // Its only handle then: `addInto` may use the storage.
+    y.dispose();
+    return shaped;
   }
 
   /** Rows at `indices` [...]: [..., in]. */

@@ -1,8 +1,10 @@
+export { addInto } from './add-into.ts';
 export { attention, type AttentionOptions } from './attention.ts';
 export { add, div, equal, less, lessEqual, maximum, minimum, mul, sub } from './binary.ts';
 export { broadcastTo } from './broadcast-to.ts';
 export { cast } from './cast.ts';
 export { checkpoint, type CheckpointOptions } from './checkpoint.ts';
+export { columnGain } from './column-gain.ts';
 export { concat } from './concat.ts';
 export { crossEntropy } from './cross-entropy.ts';
 export { dropout, type DropoutOptions } from './dropout.ts';

@@ -1,9 +1,11 @@
 import {
   abs,
   add,
+  addInto,
   attention,
   broadcastTo,
   checkpoint,
+  columnGain,
   concat,
   crossEntropy,
   div,
@@ -88,6 +90,36 @@ const turn = (pairing: 'half' | 'interleaved', headSize: number): OperationCase 
 });
 
 export const operationCases: OperationCase[] = [
+  plain(
+    'addInto',
+    [
+      [2, 3],
+      [2, 3],
+    ],
+    (a, b) => addInto(mul(a, a), b),
+  ),
+  plain(
+    'addInto, a sum that a gradient holds',
+    [
+      [2, 3],
+      [2, 3],
+    ],
+    (a, b) => addInto(exp(a), b),
+  ),
+  plain(
+    'addInto, a sum that is trained',
+    [
+      [2, 3],
+      [2, 3],
+    ],
+    (a, b) => addInto(reshape(a, [2, 3]), b),
+  ),
+  plain('addInto, broadcasting', [[2, 3], [3]], (a, b) => addInto(mul(a, a), b)),
+  plain('columnGain', [[2, 2, 3], [3]], columnGain),
+  plain('columnGain of what is used again', [[4, 3], [3]], (x, gain) => {
+    const y = columnGain(mul(x, x), gain);
+    return mul(y, y);
+  }),
   plain(
     'add, broadcasting both',
     [

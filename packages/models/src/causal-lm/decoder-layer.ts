@@ -1,5 +1,5 @@
 import {
-  add,
+  addInto,
   attention,
   Module,
   rope,
@@ -94,8 +94,8 @@ export class DecoderLayer extends Module {
   }
 
   forward(h: Tensor, inputs: LayerInputs): Tensor {
-    const attended = scope(() => add(h, this.#attention.forward(this.#inputNorm.forward(h), inputs)));
-    const y = scope(() => add(attended, this.#mlp.forward(this.#postNorm.forward(attended), inputs.pass)));
+    const attended = scope(() => addInto(this.#attention.forward(this.#inputNorm.forward(h), inputs), h));
+    const y = scope(() => addInto(this.#mlp.forward(this.#postNorm.forward(attended), inputs.pass), attended));
     attended.dispose();
     return y;
   }

@@ -1,6 +1,6 @@
-import { scope, wrapLayer, type Tensor, type TypedArray } from '@lowrank/core';
+import { add, scope, wrapLayer, type Tensor, type TypedArray } from '@lowrank/core';
 import { demand } from '../../conformance-error.ts';
-import { demandEqual, titleOf } from '../judge.ts';
+import { demandClose, demandEqual, expectedOf, titleOf, tracker } from '../judge.ts';
 import { disposeStep, makeRig, step, trainingPass, withRig, Rig, type Trial } from '../rig.ts';
 import { stirredStates } from '../stirred.ts';
 import { buildLayer, inputOf } from '../test-layers.ts';
@@ -40,6 +40,28 @@ async function outputOf({ backend, row }: Trial, layer: ReturnType<typeof buildL
   for (const used of [x, y]) used.dispose();
   return values;
 }
+
+/** An adapter may give the layer's output itself, in fewer passes than base and delta take. */
+export const outputIsTheSum: AdapterRule = {
+  name: 'alone on a layer, it gives what the base and its delta add up to',
+  async run(trial) {
+    const states = await stirredStates(trial);
+    const got = await withRig(trial, { states }, (rig) => rig.output(leading));
+    const rounding = tracker(trial);
+    await withRig({ ...trial, backend: rounding }, { states }, async ({ layer, slot }) => {
+      const x = inputOf(rounding, trial.row, leading);
+      const [y, total] = scope(() => {
+        const y0 = plain(layer, x);
+        return [layer.forward(x), add(y0, slot.delta(x, y0, layer.frozenLayer(slot.site), trainingOff))];
+      });
+      // Each way has its own roundings.
+      const [own, summed] = [await expectedOf(trial, rounding, y), await expectedOf(trial, rounding, total)];
+      const tolerance = summed.tolerance.map((error, i) => error + own.tolerance[i]!);
+      demandClose(trial, 'output beside y0 + delta', got, { value: summed.value, tolerance });
+      for (const used of [x, y, total]) used.dispose();
+    });
+  },
+};
 
 /** A second adapter neither sees the first nor is seen by it. */
 export const adaptersAddUp: AdapterRule = {

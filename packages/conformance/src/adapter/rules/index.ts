@@ -1,6 +1,6 @@
 import { agreesWithFloat64, trainsEveryParameter } from './against-reference.ts';
 import { gradientsAreDerivatives } from './central-differences.ts';
-import { adaptersAddUp, ejectIsExact, stepsLeaveNothing } from './eject.ts';
+import { adaptersAddUp, ejectIsExact, outputIsTheSum, stepsLeaveNothing } from './eject.ts';
 import { ggufPairIsTheChange, peftFormIsWhole } from './files.ts';
 import { baseIsFree, baseIsUntouched } from './frozen-base.ts';
 import { liveIsMerged, unmergeIsExact } from './merge.ts';
@@ -31,6 +31,7 @@ export const adapterRules: readonly AdapterRule[] = [
   refusesWrongStates,
   ggufPairIsTheChange,
   peftFormIsWhole,
+  outputIsTheSum,
   adaptersAddUp,
   switchesOff,
   ejectIsExact,
