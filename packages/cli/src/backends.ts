@@ -9,8 +9,8 @@ interface KnownBackend {
   readonly package: string;
   readonly export: string;
   readonly engines: readonly string[];
-  /** What matrix products may round their operands to: `cpu:bf16`. */
-  readonly productOperands?: readonly string[];
+  /** Less precise products, by what they round their operands to: `cpu:bf16`. */
+  readonly products?: Readonly<Record<string, BackendOptions>>;
 }
 
 const knownBackends: readonly KnownBackend[] = [
@@ -19,23 +19,30 @@ const knownBackends: readonly KnownBackend[] = [
     package: '@lowrank/backend-cpu',
     export: 'cpu',
     engines: ['native', 'wasm', 'wasm-baseline', 'wasm-unshared'],
-    productOperands: ['bf16'],
+    products: { bf16: { productOperands: 'bf16' } },
   },
-  { name: 'webgpu', package: '@lowrank/backend-webgpu', export: 'webgpu', engines: [] },
+  {
+    name: 'webgpu',
+    package: '@lowrank/backend-webgpu',
+    export: 'webgpu',
+    engines: [],
+    products: { f16: { features: ['shader-f16'] } },
+  },
   { name: 'tfjs', package: '@lowrank/backend-tfjs', export: 'tfjs', engines: ['node', 'wasm', 'cpu'] },
 ];
 
 /** The names that `--backend` knows by itself: `cpu`, `cpu:native`, `cpu:bf16`, ... */
-export const backendNames: readonly string[] = knownBackends.flatMap(({ name, engines, productOperands = [] }) => [
+export const backendNames: readonly string[] = knownBackends.flatMap(({ name, engines, products = {} }) => [
   // tfjs has no engine of its own choice.
   ...(name === 'tfjs' ? [] : [name]),
-  ...[...engines, ...productOperands].map((variant) => `${name}:${variant}`),
+  ...[...engines, ...Object.keys(products)].map((variant) => `${name}:${variant}`),
 ]);
 
 /** What a backend's function is called with. */
 interface BackendOptions {
   readonly engine?: string;
   readonly productOperands?: string;
+  readonly features?: readonly string[];
   readonly threads?: number;
 }
 
@@ -69,7 +76,7 @@ interface BackendName {
 
 function optionsOf(variant: string | undefined, known: KnownBackend | undefined): BackendOptions {
   if (variant === undefined) return {};
-  return known?.productOperands?.includes(variant) ? { productOperands: variant } : { engine: variant };
+  return known?.products?.[variant] ?? { engine: variant };
 }
 
 /** @throws CliError CLI_BACKEND for an engine that one of ours does not have. */

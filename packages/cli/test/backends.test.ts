@@ -58,6 +58,18 @@ describe('--backend', () => {
     await expect(openBackend(path)).rejects.toThrow(message);
   });
 
+  it('opens less precise products where the device has them, and says where it has not', async () => {
+    const said = await openBackend('webgpu:f16').then(
+      async (backend) => {
+        await backend.dispose();
+        return backend.supports.productOperands;
+      },
+      (error: unknown) => (error as Error).message,
+    );
+    expect(said).toMatch(/^f16$|does not offer shader-f16$/);
+    await expect(openBackend('webgpu:bf16')).rejects.toThrow('there are webgpu, webgpu:f16');
+  });
+
   it('refuses a file that is not there and an engine that a backend does not have', async () => {
     await expect(openBackend('./nowhere.ts')).rejects.toThrow('there is no file ./nowhere.ts');
     await expect(openBackend('cpu:gpu')).rejects.toThrow("there is no backend 'cpu:gpu'; there are cpu, cpu:native");

@@ -37,6 +37,9 @@ async function tell(name: string, reporter: Reporter): Promise<void> {
       `${fused.length} of ${fusedKernelNames.length} fused kernels`,
       `blocks: ${supports.blockFormats.length === 0 ? 'decoded by core' : supports.blockFormats.join(' ')}`,
       `${bytesText(supports.maxStorageBytes)} in one piece`,
+      ...(supports.productOperands === undefined
+        ? []
+        : [`products of operands rounded to ${supports.productOperands}`]),
       supports.deterministic ? 'the same bits each time' : 'last bits may differ from run to run',
     ];
     for (const fact of facts) reporter.line(`${' '.repeat(18)}   ${fact}`);
