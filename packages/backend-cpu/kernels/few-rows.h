@@ -1,46 +1,68 @@
 /*
- * x W^T for a few rows of x: a generated token. Nothing is used often enough to be packed for, so W's rows are decoded side by
- * side, WIDE of them, and multiplied at once. The order of sums is gemm.h's.
+ * x W^T for a few rows of x: a generated token. Nothing is used often enough to be packed for, so some of W's rows are turned side
+ * by side and multiplied at once. The order of sums is gemm.h's.
  */
 #ifndef LOWRANK_FEW_ROWS_H
 #define LOWRANK_FEW_ROWS_H
 
 #include "gemm.h"
-#include "lanes.h"
+#include "turn.h"
 
 /* More rows are worth gemm.h's tiles. */
 #define FEW 4
-/* Rows of W at a time: four chains hide a multiply-add's latency. */
-#define WIDE (4 * VL)
+/* Rows of W at a time, in vectors: as many chains hide a multiply-add's latency. Half of them where that shares out better. */
+#define MOST_VECTORS 4
+#define WIDE (MOST_VECTORS * VL)
 /* Columns of them: [DEEP, WIDE] stays in the first-level cache. */
 #define DEEP 96
-/* Weights of a chunk. */
-#define WORTH (1 << 16)
+/* Least weights of a chunk. */
+#define WORTH (1 << 14)
 
-/* y [WIDE] gets `depth` more steps: those of x times b's rows. */
-INLINE void few_steps(const float *x, const float *b, isize depth, float *y, int fresh) {
-  vf s[4];
-  for (int j = 0; j < 4; j++) s[j] = fresh ? vset(0.0f) : vload(y + j * VL);
+/* Where W's rows come from: `turn` writes elements [first, first + count) of `rows` rows from `row` on to y, `to` apart. */
+typedef struct row_source {
+  const void *matrix;
+  void (*turn)(const void *matrix, isize row, isize rows, isize first, isize count, float *y, isize to);
+  const u8 *bytes; /* of row 0 */
+  isize rowBytes;
+} row_source;
+
+/* y [vectors * VL] gets `depth` more steps: those of x times b's rows. */
+INLINE void few_steps(int vectors, const float *x, const float *b, isize depth, float *y, int fresh) {
+  vf s[MOST_VECTORS];
+#pragma clang loop unroll(full)
+  for (int j = 0; j < vectors; j++) s[j] = fresh ? vset(0.0f) : vload(y + j * VL);
 #pragma clang loop unroll_count(4)
   for (isize k = 0; k < depth; k++) {
     vf xk = vset(x[k]);
 #pragma clang loop unroll(full)
-    for (int j = 0; j < 4; j++) s[j] = vfma(xk, vload(b + k * WIDE + j * VL), s[j]);
+    for (int j = 0; j < vectors; j++) s[j] = vfma(xk, vload(b + (k * vectors + j) * VL), s[j]);
   }
-  for (int j = 0; j < 4; j++) vstore(y + j * VL, s[j]);
+#pragma clang loop unroll(full)
+  for (int j = 0; j < vectors; j++) vstore(y + j * VL, s[j]);
 }
 
 /* y [m, rows] = x [m, columns] W^T. */
-static void few_rows(worker *w, const weight *W, isize rows, const float *x, isize m, float *y) {
-  isize columns = W->columns, grain = WIDE * divide_up(WORTH, WIDE * (columns + 1));
+INLINE void few_rows(worker *w, row_source W, isize rows, isize columns, const float *x, isize m, float *y) {
+  int vectors = rows >= 24 * WIDE ? MOST_VECTORS : MOST_VECTORS / 2;
+  isize wide = vectors * VL, grain = wide * divide_up(WORTH, wide * (columns + 1));
   for (isize row, end; team_range(w, rows, grain, &row, &end);)
-    for (; row < end; row += WIDE) {
-      _Alignas(64) float decoded[DEEP * WIDE], sums[FEW * WIDE];
-      isize count = min_size(WIDE, end - row);
+    for (; row < end; row += wide) {
+      _Alignas(64) float turned[DEEP * WIDE], sums[FEW * WIDE];
+      isize count = min_size(wide, end - row);
+      /* What this thread is likely to take next: a processor foresees no more than rows. */
+      const u8 *ahead = W.bytes + (row + grain * w->count) * W.rowBytes, *told = ahead;
       for (isize step = 0; step == 0 || step < columns; step += DEEP) {
         isize depth = min_size(DEEP, columns - step);
-        decode_turned(W, row, count, step, depth, decoded, WIDE);
-        for (isize i = 0; i < m; i++) few_steps(x + i * columns + step, decoded, depth, sums + i * WIDE, step == 0);
+        for (const u8 *until = ahead + wide * W.rowBytes * (step + depth) / (columns + 1); told < until; told += 64)
+          __builtin_prefetch(told, 0, 2);
+        W.turn(W.matrix, row, count, step, depth, turned, wide);
+        for (isize i = 0; i < m; i++) {
+          const float *xi = x + i * columns + step;
+          if (vectors == MOST_VECTORS)
+            few_steps(MOST_VECTORS, xi, turned, depth, sums + i * WIDE, step == 0);
+          else
+            few_steps(MOST_VECTORS / 2, xi, turned, depth, sums + i * WIDE, step == 0);
+        }
       }
       for (isize i = 0; i < m; i++)
         for (isize j = 0; j < count; j++) y[i * rows + row + j] = sums[i * WIDE + j];

@@ -3,6 +3,7 @@
  * has the bits of a matmul with the decoded matrix, of which no more than a strip exists at a time.
  */
 #include "few-rows.h"
+#include "lanes.h"
 #include "product.h"
 
 static void strip(const product *p, const float *a, isize aRow, isize i, isize rows, isize j, isize columns, isize k,
@@ -24,17 +25,15 @@ static void strip(const product *p, const float *a, isize aRow, isize i, isize r
     }
 #endif
   } else {
-    /* x W^T: a few of W's rows at a time, turned. */
-    _Alignas(64) float decoded[TURN * KC];
-    for (isize q = 0; q < columns; q += TURN) {
-      isize count = min_size(TURN, columns - q);
-      decode(p->weight, j + q, count, k, depth, decoded, KC);
-      pack_b_turned(packed + q / NR * NR * depth, decoded, KC, depth, q % NR, count);
-    }
-    for (isize q = divide_up(columns, TURN) * TURN; q % NR != 0; q += TURN)
-      pack_b_turned(packed + q / NR * NR * depth, decoded, KC, depth, q % NR, 0);
+    /* x W^T: a panel of W's rows at a time, side by side. */
+    for (isize q = 0; q < columns; q += NR)
+      decode_turned(p->weight, j + q, min_size(NR, columns - q), k, depth, packed + q * depth, NR);
   }
   multiply(a, aRow, packed, depth * NR, NR, p->c + i * p->n + j, p->n, rows, columns, depth, k == 0);
+}
+
+static void turn_blocks(const void *W, isize row, isize rows, isize first, isize count, float *y, isize to) {
+  decode_turned(W, row, rows, first, count, y, to);
 }
 
 KERNEL(matmulQuantized) {
@@ -42,7 +41,9 @@ KERNEL(matmulQuantized) {
   isize m = SIZE(a[5]), rows = SIZE(a[6]), columns = SIZE(a[7]);
   weight decoded = weight_of((int)a[4], U8(a[2]), rows, columns);
   if (m <= FEW && !transposed) {
-    few_rows(w, &decoded, rows, F32(a[1]), m, F32(a[0]));
+    const u8 *bytes = decoded.rowBytes > 0 ? decoded.data : decoded.fourBits.codes;
+    isize rowBytes = decoded.rowBytes > 0 ? decoded.rowBytes : columns / 2;
+    few_rows(w, (row_source){&decoded, turn_blocks, bytes, rowBytes}, rows, columns, F32(a[1]), m, F32(a[0]));
     return;
   }
   product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns};

@@ -1,4 +1,5 @@
 /* c[b] = op(a[b]) op(b[b]): gemm.h has the tile and the order of sums, product.h the threads. */
+#include "few-rows.h"
 #include "product.h"
 
 /* Rows of a chunk where C is narrow, and columns where it is that and turned. */
@@ -60,13 +61,22 @@ static void turned(worker *w, const product *p) {
   }
 }
 
+/* A frozen weight [n, k] that is multiplied by a generated token. */
+static void turn_dense(const void *b, isize row, isize rows, isize first, isize count, float *y, isize to) {
+  const matrix *B = b;
+  turn_floats(B->data, B->columnStride, row, rows, first, count, y, to);
+}
+
 KERNEL(matmul) {
   product p = {.c = F32(a[0]), .m = SIZE(a[5]), .n = SIZE(a[6]), .k = SIZE(a[7])};
   isize batch = SIZE(a[4]);
   int transposeA = a[8] != 0, transposeB = a[9] != 0;
   p.a = transposeA ? (matrix){F32(a[1]), 1, p.m} : (matrix){F32(a[1]), p.k, 1};
   p.b = transposeB ? (matrix){F32(a[2]), 1, p.k} : (matrix){F32(a[2]), p.n, 1};
-  if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
+  if (batch == 1 && p.m <= FEW && !transposeA && transposeB && p.n >= WIDE) {
+    row_source rows = {&p.b, turn_dense, (const u8 *)p.b.data, p.k * (isize)sizeof(float)};
+    few_rows(w, rows, p.n, p.k, p.a.data, p.m, p.c);
+  } else if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
     narrow(w, &p);
   else if (batch == 1 && p.n <= 2 * MR && transposeA && p.m >= NARROW && p.m % VL == 0)
     turned(w, &p);

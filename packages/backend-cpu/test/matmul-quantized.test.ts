@@ -52,6 +52,21 @@ describe.each(Object.keys(blockFormats) as InlineBlockFormat[])('%s', (format) =
     },
   );
 
+  it('a row times many rows has the same bits', async () => {
+    const [rows, width] = [1633, unit === 1 ? 45 : unit];
+    const { bytes, values } = weight(format, rows, width);
+    const spec = { ...dense, m: 5, n: rows, k: width, transposeB: true };
+    for (const backend of backends) {
+      const blocks = backend.uploadBlocks(bytes, format, [rows, width]);
+      const x = numbers(5 * width, 5);
+      const one = backend.upload(x.subarray(0, width), 'f32');
+      const size = { format, m: 1, rows, columns: width, transposed: false };
+      const y = await backend.read(backend.kernels.matmulQuantized!(one, blocks, size));
+      const five = backend.kernels.matmul(backend.upload(x, 'f32'), backend.upload(values, 'f32'), spec);
+      expectSameNumbers(y, (await backend.read(five)).subarray(0, rows), backend.engine);
+    }
+  });
+
   it('gathers the rows that core decodes', async () => {
     const { bytes, values } = weight(format, 9, columns);
     const indices = Int32Array.from([8, 0, 3, 3]);

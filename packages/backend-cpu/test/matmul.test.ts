@@ -35,6 +35,9 @@ function chains(a: Float32Array, b: Float32Array, spec: MatmulSpec): Float32Arra
 const shapes = [
   { m: 1, n: 1, k: 1 },
   { m: 1, n: 37, k: 300 },
+  { m: 1, n: 107, k: 203 },
+  { m: 4, n: 80, k: 98 },
+  { m: 2, n: 1601, k: 7 },
   { m: 5, n: 8, k: 17 },
   { m: 13, n: 31, k: 0 },
   { m: 7, n: 65, k: 257 },
