@@ -55,6 +55,7 @@ export class FrozenWeight {
         `the input is on ${x.backend.name}, the weight on ${this.backend.name} (or on a second instance of it)`,
       );
     }
+    if (x.shape.length === 2) return this.#place.product(x, this.shape);
     const y = this.#place.product(flattenRows(x), this.shape);
     const shaped = reshape(y, x.shape.with(-1, rows));
     // Its only handle then: `addInto` may use the storage.

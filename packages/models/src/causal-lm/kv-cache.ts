@@ -49,8 +49,9 @@ export class KvCache {
       sequences.forEach((sequence, i) => {
         const count = counts[i]!;
         const start = [sequence * this.capacity + this.#lengths[sequence]!, 0];
-        writeSlice(keys, slice(k, 0, at, count), start);
-        writeSlice(values, slice(v, 0, at, count), start);
+        const rowsOf = (x: Tensor): Tensor => (sequences.length === 1 ? x : slice(x, 0, at, count));
+        writeSlice(keys, rowsOf(k), start);
+        writeSlice(values, rowsOf(v), start);
         at += count;
       });
       return undefined;

@@ -1,5 +1,6 @@
 import { elementary, RandomStream } from '@lowrank/core';
 import { ModelsError } from '../models-error.ts';
+import { Ranking } from './ranking.ts';
 
 export interface SamplingOptions {
   /** 0 takes the likeliest token (greedy). Default 0. */
@@ -38,19 +39,34 @@ export class Sampler {
   pick(logits: ArrayLike<number>): number {
     const { temperature, topK, topP } = this.#options;
     if (temperature === 0 || topK === 1) return likeliest(logits);
-    const order = ranked(logits, topK);
-    const top = logits[order[0]!]!;
-    const weights = order.map((id) => elementary.exp((logits[id]! - top) / temperature));
-    const total = weights.reduce((a, b) => a + b, 0);
-    let kept = 0;
-    let mass = 0;
-    while (kept < weights.length && (kept === 0 || mass < topP * total)) mass += weights[kept++]!;
+    const ranking = new Ranking(logits);
+    const candidates = topK === 0 ? logits.length : Math.min(topK, logits.length);
+    const order: number[] = [];
+    const weights: number[] = [];
+    const weightOf = (id: number): number => elementary.exp((logits[id]! - logits[order[0]!]!) / temperature);
+    /** Whether there is an i-th candidate; it is ranked then. */
+    const has = (i: number): boolean => {
+      if (i < order.length || order.length === candidates) return i < order.length;
+      order.push(ranking.next());
+      weights.push(weightOf(order.at(-1)!));
+      return true;
+    };
+    has(0);
+    let total = 0;
+    if (topK === 0) for (let id = 0; id < logits.length; id++) total += weightOf(id);
+    else for (let i = 0; has(i); i++) total += weights[i]!;
+    // The nucleus. Where that is everything, no more is ranked than the draw takes.
+    let mass = total;
+    let kept = candidates;
+    if (topP < 1) for (mass = weights[0]!, kept = 1; mass < topP * total && has(kept); kept++) mass += weights[kept]!;
     let left = this.#random.nextUniform() * mass;
-    for (let i = 0; i < kept; i++) {
+    let picked = order[0]!;
+    for (let i = 0; i < kept && has(i) && weights[i]! > 0; i++) {
+      picked = order[i]!;
       left -= weights[i]!;
-      if (left < 0) return order[i]!;
+      if (left < 0) break;
     }
-    return order[kept - 1]!;
+    return picked;
   }
 }
 
@@ -59,10 +75,4 @@ export function likeliest(logits: ArrayLike<number>): number {
   let best = 0;
   for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
   return best;
-}
-
-/** Token ids by falling logit, equals by id: all, or the first `count`. */
-function ranked(logits: ArrayLike<number>, count: number): number[] {
-  const ids = Array.from(logits, (_, id) => id).sort((a, b) => logits[b]! - logits[a]! || a - b);
-  return count === 0 ? ids : ids.slice(0, count);
 }

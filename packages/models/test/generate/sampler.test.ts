@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { likeliest, Sampler, type SamplingOptions } from '../../src/generate/index.ts';
+import { Ranking } from '../../src/generate/ranking.ts';
 
 const DRAWS = 20_000;
 
@@ -97,6 +98,20 @@ describe('a sampler', () => {
       { numRuns: 300, seed: 1 },
     );
   });
+});
+
+it('a ranking gives ids by falling value, equals by id', () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constant(-Infinity))), (values) => {
+      const ranking = new Ranking(values);
+      const ids = values.map(() => ranking.next());
+      expect(ids).toEqual(
+        values.map((_, id) => id).sort((a, b) => (values[a] === values[b] ? a - b : values[b]! > values[a]! ? 1 : -1)),
+      );
+      expect(ranking.next()).toBe(-1);
+    }),
+    { seed: 1 },
+  );
 });
 
 it('likeliest gives the greatest logit, of equals the first', () => {
