@@ -545,10 +545,10 @@ export function attentionBackward(
 }
 
 /**
- * Attention composed of products whose operands are rounded: the bounds above at the unit of that rounding. They count at least
- * gamma(head size + 2) for a score and 5 units for a probability where two operands' roundings come in, so more than twice what
- * occurs, which covers the terms of second order. On top, each of at most `terms` factors below the smallest normal number may be
- * flushed to zero, beside factors of at most `largest`.
+ * Attention composed of products whose operands are rounded: the bounds above at the unit v of that rounding. Wherever two rounded
+ * operands meet, whose product is off by (1 + v)^2 - 1 < 3 v, they count three units or more: gamma(head size + 2) for scores and
+ * their gradients, 5 for the division of a probability, gamma(keys + 2) and gamma(sources + 1) for the sums of gradients. On top,
+ * each of at most `terms` factors below the smallest normal number may be flushed to zero, beside factors of at most `largest`.
  */
 export function composedAttention(
   attentionOperands: AttentionOperands,
