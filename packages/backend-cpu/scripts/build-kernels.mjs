@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { packWasm } from './pack-wasm.mjs';
-import { addonTargets, commonFlags, wasmTargets } from './targets.mjs';
+import { addonTargets, commonFlags, streamingKernels, wasmTargets } from './targets.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'kernels');
@@ -144,13 +144,19 @@ async function buildAddon(name, target, folder) {
   await writeWhole(join(root, 'prebuilds', name, 'kernels.node'), await readFile(output));
 }
 
-/** One instruction set, so one call compiles and links it all. */
+/** Kernels that stream through memory are compiled to be short. */
 async function buildWasm(name, target, folder) {
   const sources = [...(await list(kernels, '.c')), 'engine/table.c', 'engine/team.c', 'engine/wasm.c'];
+  const triple = 'wasm32-freestanding';
+  const objects = await Promise.all(
+    sources.map((source) => {
+      const flags = streamingKernels.has(source) ? [...target.flags, '-Os'] : target.flags;
+      return compileKernels(triple, flags, 'wasm', folder, [source]);
+    }),
+  );
   const output = join(folder, 'kernels.wasm');
-  const args = ['cc', '-target', 'wasm32-freestanding', ...commonFlags, ...target.flags, ...target.linkFlags];
-  args.push('-DINSTRUCTION_SET=wasm', '-o', output, ...sources.map((source) => join(kernels, source)));
-  await pool(() => compile(args));
+  const args = ['cc', '-target', triple, ...commonFlags, ...target.flags, ...target.linkFlags];
+  await pool(() => compile([...args, '-o', output, ...objects.flat()]));
   await writeWhole(wasmFile(name), await readFile(output));
 }
 

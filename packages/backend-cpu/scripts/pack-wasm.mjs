@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 
-/** Half of what deflate looks back: a piece finds the same piece of the module before it. */
-const PIECE_BYTES = 16384;
+/** Less than the 32 KiB that deflate looks back, so that a piece finds the same piece of the module before it, which may lie off a little. */
+const PIECE_BYTES = 26 * 1024;
 
 /**
  * Modules made of one source, in little more than the space of one: a piece of the first, the same piece of the second, and so on,

@@ -74,6 +74,31 @@ export const addonTargets = {
   },
 };
 
+/**
+ * Kernels that wait for memory more than for arithmetic: in WebAssembly, which every installation and every page has to carry, they
+ * are short rather than unrolled.
+ */
+export const streamingKernels = new Set([
+  'accumulate.c',
+  'adamw.c',
+  'adamw8bit.c',
+  'binary.c',
+  'cast.c',
+  'copy.c',
+  'dropout.c',
+  'fill.c',
+  'gather-quantized.c',
+  'gather.c',
+  'read-strided.c',
+  'reduce.c',
+  'rms-norm.c',
+  'rope.c',
+  'scatter-add.c',
+  'softmax.c',
+  'where.c',
+  'write-strided.c',
+]);
+
 const wasmFeatures = 'generic+simd128+bulk_memory+nontrapping_fptoint+mutable_globals+sign_ext';
 const wasmLink = [
   '-nostdlib',
