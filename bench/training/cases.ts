@@ -41,6 +41,15 @@ export const groups: readonly Group[] = [
     { ...native('LoRA beside DoRA', plain), compared: false },
   ]),
   group('LoRA, activation checkpointing', { ...plain, checkpointing: true }),
+  {
+    name: 'LoRA on all linear layers, bf16 products',
+    trainees: [
+      native('LoRA on all linear layers, bf16 products', { ...plain, bf16: true }),
+      // In the same minutes, to tell what bf16 gains.
+      { ...native('LoRA, f32 products beside bf16', plain), compared: false },
+      peer('LoRA on all linear layers, bf16 products', { ...plain, bf16: true }),
+    ],
+  },
   group('LoRA on all linear layers', { ...plain, batch: 1, length: 128 }),
 ];
 
@@ -52,9 +61,13 @@ function group(name: string, shape: Shape, more: (shape: Shape) => readonly Trai
       native(name, shape),
       { ...native(name, shape), subject: 'lowrank WASM', engine: 'wasm' },
       ...more(shape),
-      { subject: 'PyTorch + PEFT', base: 'f32', shape, name, compared: false },
+      peer(name, shape),
     ],
   };
+}
+
+function peer(name: string, shape: Shape): Trainee {
+  return { subject: 'PyTorch + PEFT', base: 'f32', shape, name, compared: false };
 }
 
 function native(name: string, shape: Shape): Trainee {

@@ -25,7 +25,7 @@ export async function profile({ model, threads: counts, filter, json, ...sizes }
     .filter(({ name }) => name.includes(filter));
   for (const { name, base, shape } of trainees) {
     for (const threads of counts) {
-      await using backend = await cpu({ engine: 'native', threads });
+      await using backend = await cpu({ engine: 'native', threads, productOperands: shape.bf16 ? 'bf16' : 'f32' });
       const path = base === 'quantized' ? models.quantized : models.f32;
       await using tuning = await fineTuning(backend, path, { ...shape, threads }, base);
       await tuning.train(1);

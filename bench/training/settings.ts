@@ -12,6 +12,8 @@ export interface TrainingSettings {
   readonly length: number;
   readonly threads: number;
   readonly checkpointing: boolean;
+  /** Matrix products of operands in bf16: `productOperands` of lowrank's, PyTorch's autocast. Where the processor has them. */
+  readonly bf16?: boolean;
   /** Adapters of this kind on the model at once, all trained; lowrank only. Default 1. */
   readonly adapters?: number;
 }

@@ -2,6 +2,8 @@
  * Fine-tuning steps of a real model beside PyTorch with PEFT, on the same tokens: tokens a second and peak memory. Subjects
  * are loaded side by side and take a few steps each in turn.
  */
+import { cpu } from '@lowrank/backend-cpu';
+import { BackendError } from '@lowrank/core';
 import { baseModels, type BaseModels } from '../peers/base-models.ts';
 import { Subject } from '../process/subject.ts';
 import { medianRatio, print, summary, threadsText, type Figure } from '../report.ts';
@@ -24,6 +26,8 @@ export interface TrainOptions extends Sizes {
 
 /** Subjects that compute the same loss differ by rounding: a relative 1e-3 is a hundred times of what f32 leaves here. */
 const LOSS_TOLERANCE = 1e-3;
+/** Operands rounded to bf16 are off by up to 2^-8, and what a sum of many of them is off by is less. */
+const BF16_LOSS_TOLERANCE = 1e-2;
 
 interface Runner {
   readonly trainee: Trainee;
@@ -37,7 +41,24 @@ export async function train(options: TrainOptions): Promise<void> {
   const models = await baseModels(options.model);
   const chosen = groups.map((group) => ofOptions(group, options)).filter(({ trainees }) => trainees.length > 0);
   for (const group of chosen) {
+    const reason = await refusal(group);
+    if (reason !== undefined) {
+      console.error(`${group.name}: left out, ${reason}`);
+      continue;
+    }
     for (const threads of options.threads) print(await measure(group, threads, models, options), options.json);
+  }
+}
+
+/** Why this machine cannot run the group. */
+async function refusal({ trainees }: Group): Promise<string | undefined> {
+  if (!trainees.some(({ shape }) => shape.bf16)) return undefined;
+  try {
+    await (await cpu({ productOperands: 'bf16', threads: 1 })).dispose();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof BackendError) || error.code !== 'BACKEND_NOT_AVAILABLE') throw error;
+    return error.message;
   }
 }
 
@@ -115,8 +136,9 @@ function adapterCost(runners: readonly Runner[], threads: number): Figure[] {
 function requireSameLoss(runners: readonly Runner[]): void {
   const same = runners.filter(({ trainee }) => trainee.base === 'f32');
   const [first] = same;
+  const tolerance = same.some(({ trainee }) => trainee.shape.bf16) ? BF16_LOSS_TOLERANCE : LOSS_TOLERANCE;
   for (const { firstLoss, trainee } of same) {
-    if (Math.abs(firstLoss - first!.firstLoss) <= LOSS_TOLERANCE * Math.abs(first!.firstLoss)) continue;
+    if (Math.abs(firstLoss - first!.firstLoss) <= tolerance * Math.abs(first!.firstLoss)) continue;
     throw new Error(
       `${first!.trainee.subject} and ${trainee.subject} do not compute the same: their first losses are ${first!.firstLoss} and ${firstLoss}`,
     );

@@ -18,7 +18,8 @@ const [path, json, engine, format] = process.argv.slice(2) as [
 ];
 const settings = JSON.parse(json) as TrainingSettings;
 
-await using backend = await cpu({ engine, threads: settings.threads });
+const productOperands = settings.bf16 ? 'bf16' : 'f32';
+await using backend = await cpu({ engine, threads: settings.threads, productOperands });
 await using tuning = await fineTuning(backend, path, settings, format);
 
 async function trainSteps({ steps }: StepsRequest): Promise<StepsAnswer> {

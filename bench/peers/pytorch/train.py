@@ -2,7 +2,8 @@
 
     python train.py <Hugging Face folder> <settings as JSON>
 
-Settings: adapter ("lora" or "dora"), rank, alpha, targets ("all-linear" or a list of names), batch, length, threads, checkpointing.
+Settings: adapter ("lora" or "dora"), rank, alpha, targets ("all-linear" or a list of names), batch, length, threads, checkpointing, and
+bf16 (default: no), which runs the model under autocast.
 Says on stdout, as one JSON object a line, that it is loaded, and then answers each {"steps": n}; see bench/training/settings.ts.
 Tokens are those of that file: token i of step s is (7919 i + 104729 s) mod vocabulary.
 """
@@ -72,7 +73,8 @@ def main() -> None:
         for _ in range(json.loads(line)["steps"]):
             ids = (7919 * torch.arange(batch * length) + 104729 * step) % vocabulary
             ids = ids.reshape(batch, length)
-            loss = model(input_ids=ids, labels=ids).loss
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.get("bf16", False)):
+                loss = model(input_ids=ids, labels=ids).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
