@@ -84,6 +84,14 @@ const mutations: readonly Mutation[] = [
     }),
   },
   {
+    name: 'its output of the layer is not the base and the delta',
+    caughtBy: 'what the base and its delta add up to',
+    adapter: mutated({
+      output: (x, y0, base, state, config, context) =>
+        add(y0, scale(twoFactor.delta(x, y0, base, state, config, context), 1.01)),
+    }),
+  },
+  {
     name: 'the adapter set up last speaks for all',
     caughtBy: 'several adapters on one layer',
     adapter: mutated({
