@@ -17,7 +17,7 @@ import { openModel, type OpenModel } from '../support/open-model.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const data = fileURLToPath(new URL('../../examples/names/train.jsonl', import.meta.url));
-const prompts = ['A:', 'D:', 'J:', 'M:', 'S:', 'W:'];
+const prompts = ['A:', 'J:', 'S:', 'W:'];
 const adapter = lora({ rank: 4, alpha: 8, targetModules: ['q_proj', 'v_proj', 'down_proj'] });
 
 interface Opened {
@@ -28,7 +28,7 @@ interface Opened {
 /** Greedy, so that the logits alone decide. */
 async function say({ names }: Opened): Promise<string[]> {
   const ids = prompts.map((prompt) => names.tokenizer.encode(prompt, { addSpecial: false, parseSpecial: false }));
-  return generateTexts(names.model, names.tokenizer, ids, { maxTokens: 12, temperature: 0 });
+  return generateTexts(names.model, names.tokenizer, ids, { maxTokens: 8, temperature: 0 });
 }
 
 describe('trained on one backend, an adapter says the same on every other', () => {
