@@ -51,7 +51,12 @@ typedef struct matrix {
   isize columnStride;
 } matrix;
 
-/* Rows that lie far apart are no stream that a processor foresees. */
+/* Rows that lie far apart are no stream that a processor foresees. WebAssembly has no such instruction. */
+#ifdef __wasm__
+#define PREFETCHES 0
+#else
+#define PREFETCHES 1
+#endif
 INLINE void prefetch(const float *p) { __builtin_prefetch(p, 0, 3); }
 
 INLINE isize min_size(isize a, isize b) { return a < b ? a : b; }
@@ -192,36 +197,53 @@ INLINE void pack_b(float *restrict target, matrix source, isize depth, isize col
 #define IN_ORDER(x)
 #endif
 
+/* One step of k: s += a's element of each row times b's row. */
+INLINE void multiply_step(int rows, int vectors, vf (*s)[2], const float *a, isize aRow, const float *b) {
+  vf y[2];
+#pragma clang loop unroll(full)
+  for (int j = 0; j < vectors; j++) y[j] = vload(b + j * VL);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) {
+    vf x = vset(a[i * aRow]);
+    IN_ORDER(x);
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) {
+      s[i][j] = vfma(x, y[j], s[i][j]);
+      IN_ORDER(s[i][j]);
+    }
+  }
+}
+
+/* Steps of k for each line of the next tile that is asked for: asked for all at once they would hold up a's panel, which
+   comes from the second-level cache. */
+#define STEPS_PER_LINE 8
+
 /*
  * One tile: c [rows, vectors * VL] gets `depth` more steps of its chains; `fresh` ones start from 0. Element (i, k) of a is
- * a[i * aRow + k * aStep]: 1 and MR in a panel. b is `depth` rows of vectors * VL elements, bStride apart.
+ * a[i * aRow + k * aStep]: 1 and MR in a panel. b is `depth` rows of vectors * VL elements, bStride apart. `next` is
+ * the tile of c that follows, or null.
  */
 INLINE void tile(int rows, int vectors, isize depth, const float *restrict a, isize aRow, isize aStep,
-                 const float *restrict b, isize bStride, float *restrict c, isize cStride, int fresh) {
+                 const float *restrict b, isize bStride, float *restrict c, isize cStride, int fresh,
+                 const float *next) {
   vf s[MR][2];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) s[i][j] = fresh ? vset(0.0f) : vload(c + i * cStride + j * VL);
+  isize k = 0;
+  if (next)
+    for (isize line = 0; line < 2 * rows && k + STEPS_PER_LINE <= depth; line++, k += STEPS_PER_LINE) {
+      prefetch(next + line / 2 * cStride + line % 2 * (NR - 1));
 #pragma clang loop unroll_count(UNROLL)
-  for (isize k = 0; k < depth; k++) {
+      for (int step = 0; step < STEPS_PER_LINE; step++, a += aStep, b += bStride)
+        multiply_step(rows, vectors, s, a, aRow, b);
+    }
+#pragma clang loop unroll_count(UNROLL)
+  for (; k < depth; k++, a += aStep, b += bStride) {
     IN_ORDER(a);
     IN_ORDER(b);
-    vf y[2];
-#pragma clang loop unroll(full)
-    for (int j = 0; j < vectors; j++) y[j] = vload(b + j * VL);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-      vf x = vset(a[i * aRow]);
-      IN_ORDER(x);
-#pragma clang loop unroll(full)
-      for (int j = 0; j < vectors; j++) {
-        s[i][j] = vfma(x, y[j], s[i][j]);
-        IN_ORDER(s[i][j]);
-      }
-    }
-    a += aStep;
-    b += bStride;
+    multiply_step(rows, vectors, s, a, aRow, b);
   }
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
@@ -244,13 +266,13 @@ static __attribute__((noinline)) void any_tile(isize rows, isize vectors, isize 
 #define ROWS(r) \
   case r: \
     if (aRow == 0 && vectors == 2) \
-      tile(r, 2, depth, a, 1, MR, b, bStride, c, cStride, fresh); \
+      tile(r, 2, depth, a, 1, MR, b, bStride, c, cStride, fresh, 0); \
     else if (aRow == 0) \
-      tile(r, 1, depth, a, 1, MR, b, bStride, c, cStride, fresh); \
+      tile(r, 1, depth, a, 1, MR, b, bStride, c, cStride, fresh, 0); \
     else if (vectors == 2) \
-      tile(r, 2, depth, a, aRow, 1, b, bStride, c, cStride, fresh); \
+      tile(r, 2, depth, a, aRow, 1, b, bStride, c, cStride, fresh, 0); \
     else \
-      tile(r, 1, depth, a, aRow, 1, b, bStride, c, cStride, fresh); \
+      tile(r, 1, depth, a, aRow, 1, b, bStride, c, cStride, fresh, 0); \
     break;
   switch (rows) { FOR_ROWS(ROWS) }
 #undef ROWS
@@ -272,11 +294,7 @@ static __attribute__((noinline)) void multiply(const float *a, isize aRow, const
       const float *bp = b + (j / NR) * bPanel;
       float *cp = c + i * cStride + j;
       if (nr == NR && mr == MR && aRow == 0) {
-        for (int r = 0; r < MR; r++) {
-          prefetch(cp + (MR + r) * cStride);
-          prefetch(cp + (MR + r) * cStride + NR - 1);
-        }
-        tile(MR, 2, depth, panel, 1, MR, bp, bStride, cp, cStride, fresh);
+        tile(MR, 2, depth, panel, 1, MR, bp, bStride, cp, cStride, fresh, PREFETCHES ? cp + MR * cStride : 0);
         continue;
       }
       isize vectors = nr <= VL ? 1 : 2;
