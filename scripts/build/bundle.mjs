@@ -1,5 +1,7 @@
 import { rolldown } from 'rolldown';
 
+const target = 'es2023';
+
 /**
  * A package's modules as few minified ones, in `destination` itself: a file for each entry, and others for what is imported
  * dynamically or by several entries. Other packages stay imports. Classes keep their names, which error messages tell.
@@ -12,8 +14,11 @@ export async function bundle(input, destination) {
     input,
     // Nothing of Node's or a browser's own: `node:` imports stay as they are.
     platform: 'neutral',
-    external: /^[^./]/,
+    // Packages and Node's modules: all that are no files. What stands in for newer syntax begins with a zero and is no package.
+    external: /^(?!@oxc-project\/runtime)[@a-z]/,
     tsconfig: false,
+    // What the oldest Node that the packages promise can read: `using` is newer.
+    transform: { target },
     onLog(level, log) {
       if (level === 'warn') throw new Error(`${log.code}: ${log.message}`);
     },
@@ -25,7 +30,7 @@ export async function bundle(input, destination) {
       chunkFileNames: '[name]-[hash].js',
       comments: { legal: true, annotation: true, jsdoc: false },
       minify: {
-        compress: { target: 'es2023' },
+        compress: { target },
         mangle: { toplevel: true, keepNames: { class: true, function: false } },
         codegen: { removeWhitespace: true },
       },
