@@ -1,8 +1,8 @@
 /**
- * Compiles kernels/ with `zig cc` into WebAssembly modules and Node-API addons, and writes what TypeScript needs of
+ * Compiles kernels/ with `zig cc` into a WebAssembly module and Node-API addons, and writes what TypeScript needs of
  * them to src/generated/. Runs on Node 20 too, and does nothing where sources, flags and compiler are unchanged.
  *
- *   node scripts/build-kernels.mjs            this machine's addon and the WebAssembly modules
+ *   node scripts/build-kernels.mjs            this machine's addon and the WebAssembly module
  *   node scripts/build-kernels.mjs --all      the addons of all platforms
  *   node scripts/build-kernels.mjs --verbose  shows the compiler's command lines
  */
@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { packWasm } from './pack-wasm.mjs';
-import { addonTargets, commonFlags, streamingKernels, wasmTargets } from './targets.mjs';
+import { pack } from './pack-wasm.mjs';
+import { addonTargets, commonFlags, streamingKernels, wasmTarget } from './targets.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'kernels');
@@ -145,37 +145,30 @@ async function buildAddon(name, target, folder) {
 }
 
 /** Kernels that stream through memory are compiled to be short. */
-async function buildWasm(name, target, folder) {
+async function buildWasm(target, folder) {
   const sources = [...(await list(kernels, '.c')), 'engine/table.c', 'engine/team.c', 'engine/wasm.c'];
-  const triple = 'wasm32-freestanding';
   const objects = await Promise.all(
     sources.map((source) => {
       const flags = streamingKernels.has(source) ? [...target.flags, '-Os'] : target.flags;
-      return compileKernels(triple, flags, 'wasm', folder, [source]);
+      return compileKernels(target.triple, flags, 'wasm', folder, [source]);
     }),
   );
   const output = join(folder, 'kernels.wasm');
-  const args = ['cc', '-target', triple, ...commonFlags, ...target.flags, ...target.linkFlags];
+  const args = ['cc', '-target', target.triple, ...commonFlags, ...target.flags, ...target.linkFlags];
   await pool(() => compile([...args, '-o', output, ...objects.flat()]));
-  await writeWhole(wasmFile(name), await readFile(output));
+  await writeWhole(wasmFile, await readFile(output));
 }
 
-function wasmFile(name) {
-  return join(root, 'prebuilds', 'wasm', `${name}.wasm`);
-}
+const wasmFile = join(root, 'prebuilds', 'wasm', 'kernels.wasm');
 
-/** All modules in one file, which the package carries; a few milliseconds, so it is made anew each time and compared. */
+/** The module as text, which the package carries; a few milliseconds, so it is made anew each time and compared. */
 async function writeWasm() {
-  const names = Object.keys(wasmTargets);
-  const modules = await Promise.all(names.map((name) => readFile(wasmFile(name))));
-  const { pieces, packed } = packWasm(modules);
-  const lengths = names.map((name, i) => `  /** ${wasmTargets[name].describes} */\n  ${name}: ${modules[i].length},\n`);
+  const module = await readFile(wasmFile);
+  const { deflatedBytes, packed } = pack(module);
   const path = join(generated, 'wasm.ts');
   const text =
-    '/** Bytes of each WebAssembly module. */\n' +
-    `export const lengths = {\n${lengths.join('')}} as const;\n\n` +
-    `/** Each is cut into so many, which take turns. */\nexport const pieces = ${pieces};\n\n` +
-    `/** ${packed.length} bytes, deflated, base64. */\nexport const packed: string =\n  '${packed.toString('base64')}';\n`;
+    `/** Of the module's ${module.length}. */\nexport const deflatedBytes = ${deflatedBytes};\n\n` +
+    `/** By scripts/pack-wasm.mjs. */\nexport const packed: string =\n  '${packed}';\n`;
   if ((await readText(path)) !== text) await writeWhole(path, text);
 }
 
@@ -231,13 +224,13 @@ async function unlessUnchanged(stamp, inputs, outputs, build) {
 const host = `${process.platform}-${process.arch}`;
 const started = Date.now();
 const jobs = [
-  ...Object.entries(wasmTargets).map(([name, target]) => ({
-    label: `wasm ${name}`,
-    stamp: join(root, 'prebuilds', 'wasm', `${name}.stamp`),
-    outputs: [wasmFile(name)],
-    target,
-    build: (folder) => buildWasm(name, target, folder),
-  })),
+  {
+    label: 'wasm',
+    stamp: join(root, 'prebuilds', 'wasm', 'stamp'),
+    outputs: [wasmFile],
+    target: wasmTarget,
+    build: (folder) => buildWasm(wasmTarget, folder),
+  },
   ...Object.entries(addonTargets)
     .filter(([name]) => all || name === host)
     .map(([name, target]) => ({

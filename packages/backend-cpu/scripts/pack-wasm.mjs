@@ -1,22 +1,27 @@
 import { deflateRawSync } from 'node:zlib';
 
-/** Less than the 32 KiB that deflate looks back, so that a piece finds the same piece of the module before it, which may lie off a little. */
-const PIECE_BYTES = 26 * 1024;
-
 /**
- * Modules made of one source, in little more than the space of one: a piece of the first, the same piece of the second, and so on,
- * all deflated together. `src/engines/wasm-bytes.ts` deals them out again.
+ * Bytes as a string of which a JavaScript string literal has nothing to escape: deflated, then four bytes as five digits of base 85.
+ * Digits are the characters from ( to ~ but \ and `; the last group is filled with zeros. `src/engines/wasm-bytes.ts` undoes it.
  *
- * @param {Uint8Array[]} modules
- * @returns {{ pieces: number, packed: Buffer }}
+ * @param {Uint8Array} bytes
+ * @returns {{ deflatedBytes: number, packed: string }}
  */
-export function packWasm(modules) {
-  const pieces = Math.ceil(Math.max(...modules.map(({ length }) => length)) / PIECE_BYTES);
-  const dealt = Array.from({ length: pieces }, (_, piece) =>
-    modules.map((bytes) => {
-      const at = (/** @type {number} */ i) => Math.floor((i * bytes.length) / pieces);
-      return bytes.subarray(at(piece), at(piece + 1));
-    }),
-  );
-  return { pieces, packed: deflateRawSync(Buffer.concat(dealt.flat()), { level: 9 }) };
+export function pack(bytes) {
+  const deflated = deflateRawSync(bytes, { level: 9 });
+  const whole = Buffer.concat([deflated, Buffer.alloc(-deflated.length & 3)]);
+  let text = '';
+  for (let at = 0; at < whole.length; at += 4) {
+    let value = whole.readUInt32BE(at);
+    const digits = [0, 0, 0, 0, 0].map(() => {
+      const digit = value % 85;
+      value = (value - digit) / 85;
+      return digit;
+    });
+    text += digits.reverse().map(character).join('');
+  }
+  return { deflatedBytes: deflated.length, packed: text };
 }
+
+/** @param {number} digit */
+const character = (digit) => String.fromCharCode(digit + 40 + Number(digit > 51) + Number(digit > 54));

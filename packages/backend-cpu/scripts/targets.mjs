@@ -99,8 +99,8 @@ export const streamingKernels = new Set([
   'write-strided.c',
 ]);
 
-const wasmFeatures = 'generic+simd128+bulk_memory+nontrapping_fptoint+mutable_globals+sign_ext';
-const wasmLink = [
+const wasmFeatures = 'generic+simd128+bulk_memory+nontrapping_fptoint+mutable_globals+sign_ext+relaxed_simd+atomics';
+const wasmLinkFlags = [
   '-nostdlib',
   '-O3',
   '-Wl,--no-entry',
@@ -109,24 +109,10 @@ const wasmLink = [
   '-Wl,--export=__heap_base',
   '-Wl,--strip-all',
   '-Wl,-z,stack-size=65536',
+  '-Wl,--shared-memory',
+  // 65,535 pages: zig refuses 4 GiB, and the last page would not fit a 32-bit size anyway.
+  '-Wl,--max-memory=4294901760',
 ];
-/** 65,535 pages: zig refuses 4 GiB, and the last page would not fit a 32-bit size anyway. */
-const shared = ['-Wl,--shared-memory', '-Wl,--max-memory=4294901760'];
 
-export const wasmTargets = {
-  relaxed: {
-    describes: 'relaxed SIMD, shared memory',
-    flags: [`-mcpu=${wasmFeatures}+relaxed_simd+atomics`],
-    linkFlags: [...wasmLink, ...shared],
-  },
-  baseline: {
-    describes: 'SIMD, shared memory',
-    flags: [`-mcpu=${wasmFeatures}+atomics`],
-    linkFlags: [...wasmLink, ...shared],
-  },
-  unshared: {
-    describes: 'SIMD, one thread, unshared memory',
-    flags: [`-mcpu=${wasmFeatures}`],
-    linkFlags: [...wasmLink, '-Wl,--max-memory=4294901760'],
-  },
-};
+/** Relaxed SIMD and shared memory. What has less of them is made of it at run time: src/engines/wasm-rewrite.ts. */
+export const wasmTarget = { triple: 'wasm32-freestanding', flags: [`-mcpu=${wasmFeatures}`], linkFlags: wasmLinkFlags };

@@ -1,24 +1,30 @@
-import { lengths, packed, pieces } from '../generated/wasm.ts';
+import { deflatedBytes, packed } from '../generated/wasm.ts';
+import { rewrite } from './wasm-rewrite.ts';
 
 export type WasmVariant = 'relaxed' | 'baseline' | 'unshared';
 
-/** The inlined module, out of the pack that `scripts/pack-wasm.mjs` makes: pieces of all modules in turn, deflated. */
+/** The inlined module, out of what `scripts/pack-wasm.mjs` makes of it. */
 export async function wasmBytes(variant: WasmVariant): Promise<Uint8Array<ArrayBuffer>> {
-  const all = await inflate(Uint8Array.from(atob(packed), (character) => character.charCodeAt(0)));
-  const bytes = new Uint8Array(lengths[variant]);
-  let from = 0;
-  for (let piece = 0; piece < pieces; piece++) {
-    for (const [name, length] of Object.entries(lengths)) {
-      const begin = Math.floor((piece * length) / pieces);
-      const size = Math.floor(((piece + 1) * length) / pieces) - begin;
-      if (name === variant) bytes.set(all.subarray(from, from + size), begin);
-      from += size;
-    }
-  }
-  return bytes;
+  const module = await inflate(fromBase85(packed).subarray(0, deflatedBytes));
+  return variant === 'relaxed' ? module : rewrite(module, { unfused: true, unshared: variant === 'unshared' });
 }
 
-async function inflate(deflated: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+/** Five digits are four bytes; digits are the characters from ( to ~ but \ and `. */
+function fromBase85(text: string): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer((text.length / 5) * 4));
+  let value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    value = value * 85 + code - 40 - Number(code > 92) - Number(code > 96);
+    if (i % 5 === 4) {
+      view.setUint32(((i - 4) / 5) * 4, value);
+      value = 0;
+    }
+  }
+  return new Uint8Array(view.buffer);
+}
+
+async function inflate(deflated: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   const stream = new Blob([deflated]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
