@@ -23,11 +23,7 @@
 #define MR 6
 #define UNROLL 4
 #elif defined(__wasm__)
-#if FUSED
 #define MR 6
-#else
-#define MR 4
-#endif
 #define UNROLL 2
 #else
 #define MR 8
@@ -126,6 +122,7 @@ INLINE void pack_a(float *restrict target, matrix source, isize rows, isize dept
         row_t r[GROUPS][TURN];
 #pragma clang loop unroll(full)
         for (int g = 0; g < GROUPS; g++) {
+#pragma clang loop unroll(full)
           for (int j = 0; j < TURN; j++) {
             isize row = g * TURN + j < MR ? g * TURN + j : MR - 1;
             r[g][j] = row_load(p + row * stride + k);
@@ -134,6 +131,7 @@ INLINE void pack_a(float *restrict target, matrix source, isize rows, isize dept
           transpose(r[g]);
         }
         /* Where TURN does not divide MR a store's last lanes are overwritten by the next; k + TURN < depth keeps them inside. */
+#pragma clang loop unroll(full)
         for (int j = 0; j < TURN; j++)
 #pragma clang loop unroll(full)
           for (int g = 0; g < GROUPS; g++) row_store(target + (k + j) * MR + g * TURN, r[g][j]);
@@ -150,11 +148,13 @@ INLINE void pack_b_turned(float *restrict target, const float *data, isize strid
   if (count >= TURN)
     for (; k + TURN <= depth; k += TURN) {
       row_t r[TURN];
+#pragma clang loop unroll(full)
       for (int i = 0; i < TURN; i++) {
         r[i] = row_load(data + i * stride + k);
         prefetch(data + (i + TURN) * stride + k);
       }
       transpose(r);
+#pragma clang loop unroll(full)
       for (int i = 0; i < TURN; i++) row_store(target + (k + i) * NR + j, r[i]);
     }
   for (; k < depth; k++)

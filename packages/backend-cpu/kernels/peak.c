@@ -14,11 +14,7 @@ KERNEL(peak) {
     for (int i = 0; i < CHAINS; i++) s[i] = vset((float)i);
     for (isize step = 0; step < steps; step++)
       for (int i = 0; i < CHAINS; i++)
-#if FUSED
-        s[i] = vfma(x, z, s[i]);
-#else
-        s[i] = s[i] * x + z; /* x * z + s would leave but the addition in the loop */
-#endif
+        s[i] = vfma(s[i], x, z); /* unfused x * z + s would leave but the addition in the loop */
     for (int i = 1; i < CHAINS; i++) s[0] += s[i];
     y[chunk] = s[0][0];
   }

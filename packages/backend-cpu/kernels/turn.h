@@ -75,6 +75,7 @@ static __attribute__((noinline)) void turn_floats(const float *matrix, isize col
     for (isize k = 0; k < done; k += 4) {
       vu q[4];
       words_of_rows((const u8 *)(data + r * columns + k), columns * (isize)sizeof(float), q);
+#pragma clang loop unroll(full)
       for (int i = 0; i < 4; i++) vstore(y + (k + i) * to + r, (vf)q[i]);
     }
   for (isize r = 0; r < rows; r++)

@@ -16,13 +16,6 @@
 #define VL 4
 #endif
 
-/* FUSED: vfma rounds once. Relaxed WebAssembly does on hardware that has it; the engine probes at start. */
-#if defined(__wasm__) && !defined(__wasm_relaxed_simd__)
-#define FUSED 0
-#else
-#define FUSED 1
-#endif
-
 typedef float vf __attribute__((ext_vector_type(VL)));
 typedef i32 vi __attribute__((ext_vector_type(VL)));
 typedef u32 vu __attribute__((ext_vector_type(VL)));
@@ -97,12 +90,13 @@ INLINE void vstore_first(float *p, vf x, isize n) {
   for (isize i = 0; i < n; i++) p[i] = t[i];
 }
 
-/* a * b + c, rounded once where FUSED. */
+/* a * b + c, rounded once. Relaxed WebAssembly does so on hardware that can: the engine probes at start. Where it cannot, and without
+   relaxed SIMD (src/engines/wasm-rewrite.ts), products are rounded too. */
 #if !defined(__wasm__)
 INLINE vf vfma(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
 INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) { return __builtin_elementwise_fma(a, b, c); }
 INLINE float sfma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-#elif FUSED
+#else
 INLINE vf vfma(vf a, vf b, vf c) { return __builtin_wasm_relaxed_madd_f32x4(a, b, c); }
 INLINE float sfma(float a, float b, float c) { return vfma(vset(a), vset(b), vset(c))[0]; }
 INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) {
@@ -113,10 +107,6 @@ INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) {
   r.scdef = vfma(a.scdef, b.scdef, c.scdef);
   return r;
 }
-#else
-INLINE vf vfma(vf a, vf b, vf c) { return a * b + c; }
-INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) { return a * b + c; }
-INLINE float sfma(float a, float b, float c) { return a * b + c; }
 #endif
 
 INLINE vf vsqrt(vf x) { return __builtin_elementwise_sqrt(x); }

@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { pack } from './pack-wasm.mjs';
-import { addonTargets, commonFlags, streamingKernels, wasmTarget } from './targets.mjs';
+import { addonTargets, commonFlags, wasmSizeFlags, wasmTarget } from './targets.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'kernels');
@@ -144,14 +144,12 @@ async function buildAddon(name, target, folder) {
   await writeWhole(join(root, 'prebuilds', name, 'kernels.node'), await readFile(output));
 }
 
-/** Kernels that stream through memory are compiled to be short. */
 async function buildWasm(target, folder) {
   const sources = [...(await list(kernels, '.c')), 'engine/table.c', 'engine/team.c', 'engine/wasm.c'];
   const objects = await Promise.all(
-    sources.map((source) => {
-      const flags = streamingKernels.has(source) ? [...target.flags, '-Os'] : target.flags;
-      return compileKernels(target.triple, flags, 'wasm', folder, [source]);
-    }),
+    sources.map((source) =>
+      compileKernels(target.triple, [...target.flags, ...wasmSizeFlags(source)], 'wasm', folder, [source]),
+    ),
   );
   const output = join(folder, 'kernels.wasm');
   const args = ['cc', '-target', target.triple, ...commonFlags, ...target.flags, ...target.linkFlags];

@@ -75,16 +75,17 @@ export const addonTargets = {
 };
 
 /**
- * Kernels that wait for memory more than for arithmetic: in WebAssembly, which every installation and every page has to carry, they
- * are short rather than unrolled.
+ * WebAssembly is what every installation and every page has to carry: kernels that wait for memory more than for arithmetic, and those that
+ * work through long elementary functions, are short.
  */
-export const streamingKernels = new Set([
+const shortKernels = new Set([
   'accumulate.c',
   'adamw.c',
   'adamw8bit.c',
   'binary.c',
   'cast.c',
   'copy.c',
+  'cross-entropy.c',
   'dropout.c',
   'fill.c',
   'gather-quantized.c',
@@ -94,10 +95,23 @@ export const streamingKernels = new Set([
   'rms-norm.c',
   'rope.c',
   'scatter-add.c',
+  'silu.c',
   'softmax.c',
+  'sum-of-squares.c',
+  'swiglu.c',
+  'unary.c',
   'where.c',
   'write-strided.c',
 ]);
+
+/** Of these only the loops are unrolled that say so: the ones that keep vectors in registers. */
+const tiledKernels = new Set(['attention.c', 'attention-backward.c', 'matmul.c']);
+
+/** @param {string} source */
+export function wasmSizeFlags(source) {
+  if (shortKernels.has(source)) return ['-Os'];
+  return tiledKernels.has(source) ? ['-fno-unroll-loops'] : [];
+}
 
 const wasmFeatures = 'generic+simd128+bulk_memory+nontrapping_fptoint+mutable_globals+sign_ext+relaxed_simd+atomics';
 const wasmLinkFlags = [

@@ -156,25 +156,37 @@ class Reader {
     } else if (code === 0xfe) {
       // Atomic: all but the fence have an address.
       this.integers(this.integer() === 3 ? 1 : 2);
-    } else if (code === 0x0e) this.integers(this.integer() + 1);
-    else if (code === 0x43) this.at += 4;
-    else if (code === 0x44) this.at += 8;
-    else if (code === 0x11 || (code >= 0x28 && code <= 0x3e)) this.integers(2);
-    else if ((code >= 0x02 && code <= 0x04) || (code >= 0x0c && code <= 0x10) || (code >= 0x20 && code <= 0x24))
-      this.integers(code === 0x0f ? 0 : 1);
-    else if (code >= 0x3f && code <= 0x42) this.integers(1);
-    else if (!(code <= 0x1b || (code >= 0x45 && code <= 0xc4))) throw new Error(`unknown instruction ${code}`);
+    } else if (code === 0x0e) {
+      this.integers(this.integer() + 1);
+    } else if (code === 0x43) {
+      this.at += 4;
+    } else if (code === 0x44) {
+      this.at += 8;
+    } else if (among(code, TWO)) {
+      this.integers(2);
+    } else if (among(code, ONE)) {
+      this.integer();
+    } else if (!among(code, NONE)) {
+      throw new Error(`unknown instruction ${code}`);
+    }
     return code;
   }
 
   #simd(): number {
     const operation = this.integer();
+    const withLane = operation >= 84 && operation <= 91;
+    if (operation <= 11 || withLane || operation === 92 || operation === 93) this.integers(2);
+    if (withLane || (operation >= 21 && operation <= 34)) this.at++;
     if (operation === 12 || operation === 13) this.at += 16;
-    else if (operation >= 21 && operation <= 34) this.at++;
-    else if (operation <= 11 || (operation >= 84 && operation <= 93)) {
-      this.integers(2);
-      if (operation >= 84 && operation <= 91) this.at++;
-    }
     return operation;
   }
+}
+
+/** First and last opcodes by the number of integers behind them. */
+const TWO = [0x11, 0x11, 0x28, 0x3e];
+const ONE = [0x02, 0x04, 0x0c, 0x0d, 0x10, 0x10, 0x20, 0x24, 0x3f, 0x42];
+const NONE = [0x00, 0x01, 0x05, 0x05, 0x0b, 0x0b, 0x0f, 0x0f, 0x1a, 0x1b, 0x45, 0xc4];
+
+function among(code: number, ranges: readonly number[]): boolean {
+  return ranges.some((first, i) => i % 2 === 0 && code >= first && code <= ranges[i + 1]!);
 }
