@@ -109,6 +109,7 @@ INLINE void pack_a(float *restrict target, matrix source, isize rows, isize dept
       const float *p = data + i;
       if (count == MR)
         for (isize k = 0; k < depth; k++, p += source.columnStride)
+#pragma clang loop unroll(full)
           for (int r = 0; r < MR; r++) target[k * MR + r] = p[r];
       else
         for (isize k = 0; k < depth; k++, p += source.columnStride)
