@@ -15,7 +15,7 @@
 #include "vector.h"
 
 /* Rows of a tile: as many as leave no register spilled; a tile is two vectors wide. UNROLL steps of k are written out. V8
-   has 15 vector registers: 12 sums, two of b and one of a, and one more for a product that is not fused. */
+   has 15 vector registers: 12 sums, two of b and one of a; where products are not fused it spills one. */
 #if VL == 16
 #define MR 8
 #define UNROLL 4
