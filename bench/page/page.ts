@@ -45,7 +45,7 @@ const sections: Readonly<Record<string, { title: string; text: string }>> = {
   },
 };
 
-/** @param notes why: by a bar's id, or by a lost figure's `benchmark: case`. */
+/** @param notes how the run was made: `run`; and why: by a bar's id, or by a lost figure's `benchmark: case`. */
 export async function pageOf(lines: readonly Line[], notes: Readonly<Record<string, string>> = {}): Promise<Page> {
   const pictures = new Map<string, string>();
   const shown: Chart[] = [];
@@ -61,6 +61,7 @@ export async function pageOf(lines: readonly Line[], notes: Readonly<Record<stri
     '# Performance',
     `Measured on: ${machines.join('; ')}. Made again from a fresh clone by\n\n\`\`\`sh\nnpm run --silent bench -- all --json > results.jsonl\nnpm run bench -- page results.jsonl\n\`\`\``,
     'Values are medians, with the smallest and the largest in brackets where they differ by more than a tenth. Subjects ran in turns in one run, each in a process of its own; ratios (×) are ours by the peer’s, taken round by round.',
+    ...(notes['run'] === undefined ? [] : [notes['run']]),
     '## What we aim at',
     barTable(lines, notes),
     '## Where we lose',

@@ -27,7 +27,8 @@ export async function bundle(input, destination) {
     await bundle.write({
       dir: destination,
       format: 'esm',
-      chunkFileNames: '[name]-[hash].js',
+      // No hash: a build brought back from turbo's cache replaces the one before, file by file.
+      chunkFileNames: '[name].js',
       comments: { legal: true, annotation: true, jsdoc: false },
       minify: {
         compress: { target },
