@@ -38,7 +38,7 @@ const tiled = memoized(
     const place = transposed ? 'row * 16u + vector' : 'row * 8u + (vector ^ (row & 7u))';
     const groupsOfRow = (transposed ? tileColumns : depth) / 16;
     return {
-      ...(panel.enable === undefined ? {} : { enable: panel.enable }),
+      ...panel.extensions,
       name: 'matmulQuantized',
       operands: {
         x: x4 ? 'read vec4f' : 'read f32',

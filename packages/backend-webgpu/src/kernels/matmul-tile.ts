@@ -46,7 +46,7 @@ type Variant = [
 
 /** `vectorA`, `vectorB`, `vectorC`: the operand consists of whole vectors along the axis that lies in memory. */
 export const tileProgram: (...variant: Variant) => Program = memoized(
-  (...[name, transposeA, transposeB, vectorA, vectorB, vectorC, panels]: Variant) => {
+  (...[name, transposeA, transposeB, vectorA, vectorB, vectorC, panels]: Variant): Program => {
     const tile = tiles[name];
     const groupsM = Math.ceil(tile.m / 4);
     const groupsN = tile.n / 4;
@@ -58,7 +58,8 @@ export const tileProgram: (...variant: Variant) => Program = memoized(
     const vectors = Array.from({ length: Math.ceil(tile.rows / 4) }, (_, at) => at);
     const panel = panelOf(panels);
     const operand = (vector: boolean): ElementType => (vector ? 'vec4f' : 'f32');
-    const program: Program = {
+    return {
+      ...panel.extensions,
       name: `matmul, ${name} tile`,
       operands: { a: `read ${operand(vectorA)}`, b: `read ${operand(vectorB)}`, c: `write ${operand(vectorC)}` },
       parameters: { m: 'u32', n: 'u32', k: 'u32', tilesM: 'u32', tilesN: 'u32', strideA: 'u32', strideB: 'u32' },
@@ -94,7 +95,6 @@ ${storeRow(vectorC)}`,
   let row = row0 + y * ${tile.rows}u;
   ${rows.map((at) => `storeRow(matrix, row + ${at}u, column, c${at});`).join('\n  ')}`,
     };
-    return panel.enable === undefined ? program : { ...program, enable: panel.enable };
   },
 );
 

@@ -2,6 +2,7 @@
  * What panels of operands hold in workgroup memory, from where the invocations of a workgroup multiply them. Products are of f32
  * and so are their sums, whatever the panels hold: two halves have an exact product in f32.
  */
+import type { Program } from '../device/program.ts';
 
 /**
  * `f16` needs the device's feature `shader-f16`, and halves workgroup memory and what is read from it. `f16 in f32` gives the same
@@ -12,8 +13,8 @@ export type PanelType = 'f32' | 'f16' | 'f16 in f32';
 export interface Panel {
   /** The type of four elements in workgroup memory. */
   readonly element: 'vec4f' | 'vec4h';
-  /** WGSL extensions that it takes. */
-  readonly enable?: readonly string[];
+  /** WGSL extensions that it takes: part of a program. */
+  readonly extensions: Pick<Program, 'enable'>;
   /** Functions that it takes. */
   readonly declarations: string;
   /** A vec4f as it is stored, rounded to nearest. */
@@ -36,16 +37,17 @@ fn nearestHalf(x: vec4f) -> vec4f {
 `;
 
 const panels: Readonly<Record<PanelType, Panel>> = {
-  f32: { element: 'vec4f', declarations: '', store: (value) => value, load: (value) => value },
+  f32: { element: 'vec4f', extensions: {}, declarations: '', store: (value) => value, load: (value) => value },
   f16: {
     element: 'vec4h',
-    enable: ['f16'],
+    extensions: { enable: ['f16'] },
     declarations: nearestHalf,
     store: (value) => `vec4h(nearestHalf(${value}))`,
     load: (value) => `vec4f(${value})`,
   },
   'f16 in f32': {
     element: 'vec4f',
+    extensions: {},
     declarations: nearestHalf,
     store: (value) => `quantizeToF16(nearestHalf(${value}))`,
     load: (value) => value,

@@ -76,7 +76,8 @@ export async function baseOutput(trial: Trial, leading: readonly number[]): Prom
   return values;
 }
 
-async function outputOf(
+/** The layer's output for the test input, read. */
+export async function outputOf(
   layer: Linear | Embedding,
   { backend, row }: Trial,
   leading: readonly number[],

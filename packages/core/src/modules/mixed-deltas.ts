@@ -3,7 +3,7 @@ import { add } from '../ops/binary.ts';
 import { concat } from '../ops/concat.ts';
 import { gather } from '../ops/gather.ts';
 import { flattenRows, reshape } from '../ops/reshape.ts';
-import { fromStorage, tensor, type Tensor } from '../tensor/tensor.ts';
+import { filled, tensor, type Tensor } from '../tensor/tensor.ts';
 import type { AdapterRows } from './adapter-rows.ts';
 import type { AdapterSlot } from './adapter-slot.ts';
 
@@ -52,7 +52,7 @@ export function mixedDeltas(
   if (parts.length === 0) return y0;
   const { backend } = y0;
   const width = base.shape[1]!;
-  const zeros = fromStorage(backend, backend.kernels.fill(0, width, 'f32'), [1, width], 'f32');
+  const zeros = filled(backend, 0, [1, width]);
   const table = concat([...parts, zeros], 0);
   const places = tensor(
     backend,

@@ -1,7 +1,7 @@
 import { CoreError } from '../errors/core-error.ts';
 import { result } from '../tensor/record.ts';
 import { shapeText } from '../tensor/shape.ts';
-import { commonBackend, fromStorage, type Tensor } from '../tensor/tensor.ts';
+import { commonBackend, filled, fromStorage, type Tensor } from '../tensor/tensor.ts';
 import { add, div, equal, mul } from './binary.ts';
 
 /**
@@ -31,7 +31,7 @@ export function columnGain(x: Tensor, gain: Tensor): Tensor {
       const each = mul(dy, product);
       const sums = kernels.reduce('sum', each.storage, 1, rows, columns!);
       each.dispose();
-      const zero = fromStorage(backend, kernels.fill(0, 1, 'f32'), [1], 'f32');
+      const zero = filled(backend, 0, [1]);
       // 1 in the place of a gain of 0, whose sum is 0.
       const divisor = add(factor!, equal(factor!, zero));
       return [toX, div(fromStorage(backend, sums, [columns!], 'f32'), divisor)];

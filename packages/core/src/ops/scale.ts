@@ -1,5 +1,5 @@
 import { result } from '../tensor/record.ts';
-import { fromStorage, type Tensor } from '../tensor/tensor.ts';
+import { filled, type Tensor } from '../tensor/tensor.ts';
 
 /** x times a number. */
 export function scale(x: Tensor, factor: number): Tensor {
@@ -16,7 +16,7 @@ export function offset(x: Tensor, amount: number): Tensor {
 function withNumber(op: 'mul' | 'add', x: Tensor, value: number): ReturnType<Tensor['backend']['kernels']['fill']> {
   const { backend, shape } = x;
   const ones = shape.map(() => 1);
-  const constant = fromStorage(backend, backend.kernels.fill(value, 1, 'f32'), ones, 'f32');
+  const constant = filled(backend, value, ones);
   const storage = backend.kernels.binary(op, x.storage, shape, constant.storage, ones);
   constant.dispose();
   return storage;

@@ -1,7 +1,7 @@
 import { CoreError } from '../errors/core-error.ts';
 import { result } from '../tensor/record.ts';
-import { resolveAxis, shapeText, sizeOf } from '../tensor/shape.ts';
-import { fromStorage, type Tensor } from '../tensor/tensor.ts';
+import { resolveAxis, shapeText } from '../tensor/shape.ts';
+import { filled, type Tensor } from '../tensor/tensor.ts';
 
 /** x[start : start + size] along one axis. */
 export function slice(x: Tensor, axis: number, start: number, size: number): Tensor {
@@ -18,7 +18,7 @@ export function slice(x: Tensor, axis: number, start: number, size: number): Ten
   const sizes = shape.with(at, size);
   return result('slice', [x], backend.kernels.slice(x.storage, shape, starts, sizes), sizes, () => ({
     gradient: (dy) => {
-      const dx = fromStorage(backend, backend.kernels.fill(0, sizeOf(shape), 'f32'), shape, 'f32');
+      const dx = filled(backend, 0, shape);
       backend.kernels.writeSlice(dx.storage, shape, dy.storage, starts, sizes);
       return [dx];
     },

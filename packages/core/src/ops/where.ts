@@ -1,6 +1,6 @@
 import { result } from '../tensor/record.ts';
 import { broadcastShapes, padShape } from '../tensor/shape.ts';
-import { commonBackend, fromStorage, type Tensor } from '../tensor/tensor.ts';
+import { commonBackend, filled, type Tensor } from '../tensor/tensor.ts';
 import { sumTo } from './sum-to.ts';
 
 /** a where condition is not 0, else b; all broadcast. No gradient flows to the condition. */
@@ -13,11 +13,10 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
   return result('where', [a, b], storage, shape, () => ({
     saved: [condition],
     gradient: (dy, [kept], [needA, needB]) => {
-      const zero = fromStorage(
+      const zero = filled(
         backend,
-        backend.kernels.fill(0, 1, 'f32'),
+        0,
         shape.map(() => 1),
-        'f32',
       );
       return [
         needA ? sumTo(where(kept!, dy, zero), aShape) : undefined,

@@ -4,8 +4,7 @@ import { add } from '../ops/binary.ts';
 import { scale } from '../ops/scale.ts';
 import { pow } from '../numerics/elementary.ts';
 import { scope } from '../tensor/scope.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import { number } from './clip.ts';
+import { filled, type Tensor } from '../tensor/tensor.ts';
 import { adamwStep } from './adamw-step.ts';
 import { jointMoments, zeroMoments } from './joint-moments.ts';
 import {
@@ -63,8 +62,25 @@ export abstract class AdaptiveMoments extends MomentOptimizer {
     this.#epsilon = epsilon;
   }
 
+  protected override update(
+    due: readonly Due[],
+    learningRate: number,
+    step: number,
+    gradientScale: Tensor | undefined,
+  ): void {
+    for (const some of alike(due)) {
+      const { rateScale, weightDecay } = some[0]!.slot;
+      this.stepAlike(some, gradientScale, this.#spec(learningRate * rateScale, weightDecay, step));
+    }
+  }
+
+  /** A step of parameters that take it with the same numbers; the weight decay is decoupled. */
+  protected stepAlike(due: readonly Due[], gradientScale: Tensor | undefined, spec: AdamWSpec): void {
+    this.apply(due, gradientScale, spec);
+  }
+
   /** The numbers of a step, counted from 1. */
-  protected spec(learningRate: number, weightDecay: number, step: number): AdamWSpec {
+  #spec(learningRate: number, weightDecay: number, step: number): AdamWSpec {
     return {
       learningRate,
       beta1: this.#beta1,
@@ -107,11 +123,11 @@ function compose({ parameter, moments }: Slot, gradient: Tensor, spec: AdamWSpec
 
 /** The scale that leaves gradients as they are. */
 export function unscaled(gradient: Tensor): Tensor {
-  return number(gradient, 1);
+  return filled(gradient.backend, 1, []);
 }
 
 /** Neighbours that have the same key. */
-export function runs(due: readonly Due[], key: (one: Due) => unknown): Due[][] {
+function runs(due: readonly Due[], key: (one: Due) => unknown): Due[][] {
   const found: Due[][] = [];
   for (const one of due) {
     const last = found.at(-1);
@@ -122,7 +138,7 @@ export function runs(due: readonly Due[], key: (one: Due) => unknown): Due[][] {
 }
 
 /** Parameters that take a step with the same numbers: neighbours, as a group's are. */
-export function alike(due: readonly Due[]): Due[][] {
+function alike(due: readonly Due[]): Due[][] {
   return runs(due, ({ slot }) => slot.rateScale).flatMap((some) => runs(some, ({ slot }) => slot.weightDecay));
 }
 
@@ -134,25 +150,18 @@ export class Adam extends AdaptiveMoments {
     super(groups, options, 0);
   }
 
-  protected override update(
-    due: readonly Due[],
-    learningRate: number,
-    step: number,
-    gradientScale: Tensor | undefined,
-  ): void {
-    for (const some of alike(due)) {
-      const { rateScale, weightDecay } = some[0]!.slot;
-      const spec = this.spec(learningRate * rateScale, 0, step);
-      if (weightDecay === 0) {
-        this.apply(some, gradientScale, spec);
-        continue;
-      }
-      for (const { slot, gradient } of some) {
-        scope(() => {
-          const decay = scale(slot.parameter.detach(), weightDecay);
-          this.apply([{ slot, gradient: add(scaled(gradient, gradientScale), decay) }], undefined, spec);
-        });
-      }
+  protected override stepAlike(due: readonly Due[], gradientScale: Tensor | undefined, spec: AdamWSpec): void {
+    const { weightDecay } = spec;
+    const plain = { ...spec, weightDecay: 0 };
+    if (weightDecay === 0) {
+      this.apply(due, gradientScale, plain);
+      return;
+    }
+    for (const { slot, gradient } of due) {
+      scope(() => {
+        const decay = scale(slot.parameter.detach(), weightDecay);
+        this.apply([{ slot, gradient: add(scaled(gradient, gradientScale), decay) }], undefined, plain);
+      });
     }
   }
 }
@@ -163,17 +172,5 @@ export class AdamW extends AdaptiveMoments {
 
   constructor(groups: readonly ParameterGroup[], options: AdamOptions) {
     super(groups, options, 0.01);
-  }
-
-  protected override update(
-    due: readonly Due[],
-    learningRate: number,
-    step: number,
-    gradientScale: Tensor | undefined,
-  ): void {
-    for (const some of alike(due)) {
-      const { rateScale, weightDecay } = some[0]!.slot;
-      this.apply(some, gradientScale, this.spec(learningRate * rateScale, weightDecay, step));
-    }
   }
 }

@@ -2,7 +2,7 @@ import type { AdamWSpec } from '../backend/kernels.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { offset, scale } from '../ops/scale.ts';
 import { sqrt } from '../ops/unary.ts';
-import { fromStorage, type Tensor } from '../tensor/tensor.ts';
+import { filled, type Tensor } from '../tensor/tensor.ts';
 
 /**
  * One step of AdamW, composed. Each operation rounds on its own, in the order that fused kernels keep to:
@@ -27,5 +27,5 @@ export function adamwStep(
 function divideBy(x: Tensor, divisor: number): Tensor {
   const { backend, shape } = x;
   const ones = shape.map(() => 1);
-  return div(x, fromStorage(backend, backend.kernels.fill(divisor, 1, 'f32'), ones, 'f32'));
+  return div(x, filled(backend, divisor, ones));
 }

@@ -9,7 +9,7 @@ import { offset, scale } from '../ops/scale.ts';
 import { slice } from '../ops/slice.ts';
 import { abs } from '../ops/unary.ts';
 import { where } from '../ops/where.ts';
-import { fromStorage, type Tensor } from '../tensor/tensor.ts';
+import { filled, type Tensor } from '../tensor/tensor.ts';
 import { adamwStep } from './adamw-step.ts';
 import { overwrite } from './optimizer.ts';
 
@@ -125,5 +125,5 @@ function whole(x: Tensor): Tensor {
 
 /** `length` times a number. */
 function numbers({ backend }: Tensor, value: number, length = 1): Tensor {
-  return fromStorage(backend, backend.kernels.fill(value, length, 'f32'), [length], 'f32');
+  return filled(backend, value, [length]);
 }

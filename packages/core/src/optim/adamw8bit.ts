@@ -3,9 +3,9 @@ import type { AdamWSpec } from '../backend/kernels.ts';
 import { dynamicMap, dynamicMapZero, unsignedDynamicMap } from '../blocks/dynamic-map.ts';
 import { CoreError } from '../errors/core-error.ts';
 import { keep, scope } from '../tensor/scope.ts';
-import { fromStorage, tensor, type Tensor } from '../tensor/tensor.ts';
+import { filled, tensor, type Tensor } from '../tensor/tensor.ts';
 import { adamw8bitStep, type CodeMaps } from './adamw8bit-step.ts';
-import { AdaptiveMoments, alike, firstAndSecond, unscaled, type AdamOptions } from './adam.ts';
+import { AdaptiveMoments, firstAndSecond, unscaled, type AdamOptions } from './adam.ts';
 import { codeMoment, type WordLayout } from './code-words.ts';
 import { plainMoment, type Moment } from './moment.ts';
 import { scaled, type Due, type MakeMoments, type ParameterGroup } from './optimizer.ts';
@@ -45,20 +45,11 @@ export class AdamW8bit extends AdaptiveMoments {
     this.#maps = large === undefined ? [] : uploadMaps(large.backend);
   }
 
-  protected override update(
-    due: readonly Due[],
-    learningRate: number,
-    step: number,
-    gradientScale: Tensor | undefined,
-  ): void {
-    for (const some of alike(due)) {
-      const { rateScale, weightDecay } = some[0]!.slot;
-      const spec = this.spec(learningRate * rateScale, weightDecay, step);
-      const coded = some.filter(({ slot }) => slot.moments.has('firstCodes'));
-      const plain = some.filter(({ slot }) => slot.moments.has('firstMoment'));
-      if (plain.length > 0) this.apply(plain, gradientScale, spec);
-      if (coded.length > 0) this.#apply8bit(coded, gradientScale, spec);
-    }
+  protected override stepAlike(due: readonly Due[], gradientScale: Tensor | undefined, spec: AdamWSpec): void {
+    const coded = due.filter(({ slot }) => slot.moments.has('firstCodes'));
+    const plain = due.filter(({ slot }) => slot.moments.has('firstMoment'));
+    if (plain.length > 0) this.apply(plain, gradientScale, spec);
+    if (coded.length > 0) this.#apply8bit(coded, gradientScale, spec);
   }
 
   override dispose(): void {
@@ -114,8 +105,7 @@ function codedMoments(parameter: Tensor): ReadonlyMap<string, Moment> {
     backend.kernels.adamw8bit === undefined
       ? { perWord: 3, codes: blocks * momentBlockSize }
       : { perWord: 4, codes: size };
-  const absmax = (): Moment =>
-    plainMoment(keep(fromStorage(backend, backend.kernels.fill(0, blocks, 'f32'), [blocks], 'f32')));
+  const absmax = (): Moment => plainMoment(keep(filled(backend, 0, [blocks])));
   return new Map([
     ['firstCodes', codeMoment(parameter, { ...packing, zero: dynamicMapZero })],
     ['firstAbsmax', absmax()],

@@ -6,7 +6,7 @@ import { sum } from '../ops/reduce.ts';
 import { offset, scale } from '../ops/scale.ts';
 import { sqrt } from '../ops/unary.ts';
 import { keep, noGrad, scope } from '../tensor/scope.ts';
-import { fromStorage, tensor, type Tensor } from '../tensor/tensor.ts';
+import { filled, fromStorage, type Tensor } from '../tensor/tensor.ts';
 
 /** Euclidean norm of all gradients taken as one vector (scalar), in order of the parameters. Computed on the device. */
 export function gradientNorm(parameters: Iterable<Tensor>): Tensor {
@@ -36,7 +36,7 @@ export function clippingScale(parameters: Iterable<Tensor>, maxNorm: number, sca
     scope(() => {
       const total = gradientNorm(parameters);
       const norm = scaleBefore === 1 ? total : scale(total, scaleBefore);
-      const factor = minimum(div(number(norm, maxNorm), offset(norm, 1e-6)), number(norm, 1));
+      const factor = minimum(div(filled(norm.backend, maxNorm, []), offset(norm, 1e-6)), filled(norm.backend, 1, []));
       return { norm, gradientScale: scaleBefore === 1 ? factor : scale(factor, scaleBefore) };
     }),
   );
@@ -59,14 +59,9 @@ export function scaleGradients(parameters: Iterable<Tensor>, factor: number): vo
   const trained = [...parameters];
   const backend = trained[0]?.backend;
   if (backend === undefined) return;
-  const constant = keep(tensor(backend, [factor], []));
+  const constant = keep(filled(backend, factor, []));
   multiplyGradients(trained, constant);
   constant.dispose();
-}
-
-/** A number on the device (scalar). */
-export function number({ backend }: Tensor, value: number): Tensor {
-  return fromStorage(backend, backend.kernels.fill(value, 1, 'f32'), [], 'f32');
 }
 
 /** A scalar, by the kernel where the backend has it. */

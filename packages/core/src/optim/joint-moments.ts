@@ -4,7 +4,7 @@ import { slice } from '../ops/slice.ts';
 import { reshape } from '../ops/reshape.ts';
 import { checkFits, readHost, toStorage } from '../tensor/host-copy.ts';
 import { keep, noGrad, scope } from '../tensor/scope.ts';
-import { fromStorage, type Tensor } from '../tensor/tensor.ts';
+import { filled, type Tensor } from '../tensor/tensor.ts';
 import { zeroMoment, type Moment } from './moment.ts';
 
 /** Moments begin at whole cache lines and whole vectors of any kernel. */
@@ -36,7 +36,7 @@ export function jointMoments(parameters: readonly Tensor[]): ReadonlyMap<string,
     }
     const { backend } = group[0]!;
     if (2 * row * bytesOf(backend) > backend.supports.maxStorageBytes) return group.map(zeroMoments);
-    const tensor = keep(fromStorage(backend, backend.kernels.fill(0, 2 * row, 'f32'), [2, row], 'f32'));
+    const tensor = keep(filled(backend, 0, [2, row]));
     return group.map((parameter, index) => {
       const at = places[index]!;
       return new Map([

@@ -1,7 +1,7 @@
 import type { HostArray } from '../host/arrays.ts';
 import { checkFits, readHost, writeHost } from '../tensor/host-copy.ts';
 import { keep } from '../tensor/scope.ts';
-import { fromStorage, type Tensor } from '../tensor/tensor.ts';
+import { filled, type Tensor } from '../tensor/tensor.ts';
 
 /** An array that an optimizer keeps for a parameter, and how it is saved: the same on all backends, however it lies there. */
 export interface Moment {
@@ -17,8 +17,8 @@ export interface Moment {
 }
 
 /** Zeros of a parameter's shape, saved as they are. */
-export function zeroMoment({ backend, shape, size }: Tensor): Moment {
-  return plainMoment(keep(fromStorage(backend, backend.kernels.fill(0, size, 'f32'), shape, 'f32')));
+export function zeroMoment({ backend, shape }: Tensor): Moment {
+  return plainMoment(keep(filled(backend, 0, shape)));
 }
 
 /** A tensor that is saved as it is. */

@@ -2,7 +2,7 @@ import { CoreError } from '../errors/core-error.ts';
 import { GraphNode } from './graph.ts';
 import { keep, scope, withRecording } from './scope.ts';
 import { shapeText } from './shape.ts';
-import { commonBackend, fromStorage, requireSameShape, type Tensor } from './tensor.ts';
+import { commonBackend, filled, fromStorage, requireSameShape, type Tensor } from './tensor.ts';
 
 /**
  * Back-propagates from `root`, adding to `grad` of every trainable tensor it depends on. Frees the graph as it goes.
@@ -30,7 +30,7 @@ export function backward(root: Tensor, seed?: Tensor): void {
   const { backend } = root;
   withRecording(false, () =>
     scope(() => {
-      const start = seed?.detach() ?? fromStorage(backend, backend.kernels.fill(1, 1, 'f32'), root.shape, 'f32');
+      const start = seed?.detach() ?? filled(backend, 1, root.shape);
       if (root.node === undefined) {
         addToLeaf(root, start);
       } else {

@@ -162,6 +162,11 @@ export function fromStorage(backend: Backend, storage: Storage, shape: Shape, dt
   return new Tensor(new SharedStorage(backend, storage), shape, dtype);
 }
 
+/** A tensor of one number throughout, f32. */
+export function filled(backend: Backend, value: number, shape: Shape): Tensor {
+  return fromStorage(backend, backend.kernels.fill(value, sizeOf(shape), 'f32'), shape, 'f32');
+}
+
 /**
  * Copies values to a backend.
  * @param values row-major; plain numbers become f32. `Int32Array` gives an i32 tensor.

@@ -2,12 +2,12 @@ import { CoreError } from '../errors/core-error.ts';
 import type { HostArray } from '../host/arrays.ts';
 import type { ForwardPass } from '../modules/module.ts';
 import { add } from '../ops/binary.ts';
-import { clippingScale, number } from '../optim/clip.ts';
+import { clippingScale } from '../optim/clip.ts';
 import { requireSameNames } from '../optim/optimizer.ts';
 import { backward } from '../tensor/backward.ts';
 import { checkFits, readHost, writeHost } from '../tensor/host-copy.ts';
 import { scope } from '../tensor/scope.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { filled, type Tensor } from '../tensor/tensor.ts';
 import type { BatchSource, DataCursor } from './batches.ts';
 import type { TrainEvent } from './events.ts';
 import { evaluateLoss } from './loss.ts';
@@ -156,7 +156,7 @@ export class Trainer<Batch> {
       const mean = 1 / tokens;
       const { norm, gradientScale } =
         maxGradNorm === undefined
-          ? { norm: undefined, gradientScale: number(lossSum, mean) }
+          ? { norm: undefined, gradientScale: filled(lossSum.backend, mean, []) }
           : clippingScale(parameters, maxGradNorm, mean);
       optimizer.step(learningRate, gradientScale);
       optimizer.zeroGrad();

@@ -1,7 +1,7 @@
-import { add, scope, wrapLayer, type Tensor, type TypedArray } from '@lowrank/core';
+import { add, scope, wrapLayer, type Tensor } from '@lowrank/core';
 import { demand } from '../../conformance-error.ts';
 import { demandClose, demandEqual, expectedOf, titleOf, tracker } from '../judge.ts';
-import { disposeStep, makeRig, step, trainingPass, withRig, Rig, type Trial } from '../rig.ts';
+import { disposeStep, makeRig, outputOf, step, trainingPass, withRig, Rig } from '../rig.ts';
 import { stirredStates } from '../stirred.ts';
 import { buildLayer, inputOf } from '../test-layers.ts';
 import type { AdapterRule } from './rule.ts';
@@ -15,7 +15,7 @@ export const ejectIsExact: AdapterRule = {
     const { backend, row, configured } = trial;
     const states = await stirredStates(trial);
     const layer = buildLayer(backend, row);
-    const base = await outputOf(trial, layer);
+    const base = await outputOf(layer, trial, leading);
     const live = backend.memory().liveBytes;
     for (const merged of configured.adapter.merge === undefined ? [false] : [false, true]) {
       const adapter = await wrapLayer(layer, configured);
@@ -23,7 +23,7 @@ export const ejectIsExact: AdapterRule = {
       disposeStep(step(new Rig(trial, layer, adapter)));
       if (merged) await adapter.merge();
       adapter.eject();
-      demandEqual(trial, 'output after eject', await outputOf(trial, layer), base);
+      demandEqual(trial, 'output after eject', await outputOf(layer, trial, leading), base);
       demand(
         backend.memory().liveBytes === live,
         titleOf(trial, `eject leaves ${backend.memory().liveBytes - live} bytes behind`),
@@ -32,14 +32,6 @@ export const ejectIsExact: AdapterRule = {
     layer.dispose();
   },
 };
-
-async function outputOf({ backend, row }: Trial, layer: ReturnType<typeof buildLayer>): Promise<TypedArray> {
-  const x = inputOf(backend, row, leading);
-  const y = scope(() => layer.forward(x));
-  const values = await y.data();
-  for (const used of [x, y]) used.dispose();
-  return values;
-}
 
 /** An adapter may give the layer's output itself, in fewer passes than base and delta take. */
 export const outputIsTheSum: AdapterRule = {
