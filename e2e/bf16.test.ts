@@ -3,35 +3,14 @@ import { lora } from '@lowrank/adapter-lora';
 import { cpu } from '@lowrank/backend-cpu';
 import { reference } from '@lowrank/conformance';
 import { BackendError, type Backend } from '@lowrank/core';
-import { fineTune, readJsonLines, resolveModel, tokenizeRecords } from '@lowrank/models';
-import { fileURLToPath } from 'node:url';
+import { resolveModel } from '@lowrank/models';
 import { expect, it } from 'vitest';
+import { fiftySteps, lowRank, steps } from './support/fifty-steps.ts';
 import { openModel } from './support/open-model.ts';
 
-const data = fileURLToPath(new URL('../examples/names/train.jsonl', import.meta.url));
-const steps = 50;
-
-async function losses(backend: Backend): Promise<number[]> {
-  await using opened = await openModel((await resolveModel('names')).path, backend);
-  const { model, tokenizer } = opened;
-  const { examples } = await tokenizeRecords(readJsonLines(data), { tokenizer });
-  const seen: number[] = [];
-  await fineTune({
-    model,
-    adapter: lora({ rank: 8, alpha: 16, targetModules: 'all-linear', excludeModules: ['lm_head'] }),
-    examples,
-    steps,
-    batchSize: 2,
-    learningRate: 1e-3,
-    schedule: 'constant',
-    warmup: 0,
-    shuffle: false,
-    seed: 1,
-    onEvent: (event) => {
-      if (event.type === 'step') seen.push(event.loss);
-    },
-  });
-  return seen;
+async function losses(backend: Backend): Promise<readonly number[]> {
+  await using names = await openModel((await resolveModel('names')).path, backend);
+  return (await fiftySteps(names, lora(lowRank))).losses;
 }
 
 /** The backend, or why this machine has none. */

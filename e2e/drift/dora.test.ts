@@ -1,6 +1,7 @@
 import { dora } from '@lowrank/adapter-dora';
 import { writeMergedGguf } from '@lowrank/models';
-import { cpuEngines, defineDrift, lowRank } from './drift.ts';
+import { cpuEngines, defineDrift } from './drift.ts';
+import { lowRank } from '../support/fifty-steps.ts';
 
 // TensorFlow.js in plain JavaScript takes minutes for it; LoRA's 50 steps and the adapters' suite judge it.
 defineDrift(

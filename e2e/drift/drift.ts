@@ -1,6 +1,5 @@
 /** 50 steps of the embedded model on the float64 reference and on other backends, from the same seed with the same batches. */
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { cpu } from '@lowrank/backend-cpu';
 import { reference } from '@lowrank/conformance';
 import {
@@ -11,16 +10,15 @@ import {
   type InjectedAdapter,
   type RunStore,
 } from '@lowrank/core';
-import { fineTune, generateTokens, readJsonLines, resolveModel, tokenizeRecords, type CausalLm } from '@lowrank/models';
+import { generateTokens, resolveModel, type CausalLm } from '@lowrank/models';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { backends, type BackendName } from '../support/backends.ts';
+import { fiftySteps, steps } from '../support/fifty-steps.ts';
 import { openModel, type OpenModel } from '../support/open-model.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
-const steps = 50;
 /** Steps between looks at memory: each reads back all that a checkpoint holds. */
 const measureEvery = 10;
-const data = fileURLToPath(new URL('../../examples/names/train.jsonl', import.meta.url));
 /** Twenty letters of the alphabet: the model's task. */
 const prompts = Array.from('ABCDEFGHIJKLMNOPRSTW', (letter) => `${letter}:`);
 
@@ -52,9 +50,6 @@ export interface Subject {
   readonly write: (path: string, names: OpenModel, adapter: InjectedAdapter) => Promise<number>;
 }
 
-/** All subjects' rank and targets. */
-export const lowRank = { rank: 8, alpha: 16, targetModules: 'all-linear', excludeModules: ['lm_head'] } as const;
-
 interface Run {
   /** Of each step. */
   readonly losses: readonly number[];
@@ -73,23 +68,8 @@ async function trainOn(backend: Backend, { configured, write }: Subject): Promis
   await using folder = await temporaryFolder();
   await using names = await openModel((await resolveModel('names')).path, backend);
   const { model, tokenizer } = names;
-  const { examples } = await tokenizeRecords(readJsonLines(data), { tokenizer });
-  const losses: number[] = [];
   const liveBytes: number[] = [];
-  const { adapter } = await fineTune({
-    model,
-    adapter: configured,
-    examples,
-    steps,
-    batchSize: 2,
-    learningRate: 1e-3,
-    schedule: 'constant',
-    warmup: 0,
-    shuffle: false,
-    seed: 1,
-    onEvent: (event) => {
-      if (event.type === 'step') losses.push(event.loss);
-    },
+  const { adapter, losses } = await fiftySteps(names, configured, {
     store: measuring(() => liveBytes.push(backend.memory().liveBytes)),
     saveEvery: measureEvery,
   });

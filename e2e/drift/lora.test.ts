@@ -1,6 +1,7 @@
 import { lora } from '@lowrank/adapter-lora';
 import { writeAdapterGguf } from '@lowrank/models';
-import { cpuEngines, defineDrift, lowRank, otherBackends } from './drift.ts';
+import { cpuEngines, defineDrift, otherBackends } from './drift.ts';
+import { lowRank } from '../support/fifty-steps.ts';
 
 defineDrift(
   {

@@ -1,7 +1,8 @@
 import { dora } from '@lowrank/adapter-dora';
 import { qlora } from '@lowrank/adapter-qlora';
 import { writeMergedGguf } from '@lowrank/models';
-import { cpuEngines, defineDrift, lowRank } from './drift.ts';
+import { cpuEngines, defineDrift } from './drift.ts';
+import { lowRank } from '../support/fifty-steps.ts';
 
 defineDrift(
   {

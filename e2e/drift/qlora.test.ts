@@ -1,7 +1,8 @@
 import { lora } from '@lowrank/adapter-lora';
 import { qlora } from '@lowrank/adapter-qlora';
 import { writeAdapterGguf } from '@lowrank/models';
-import { cpuEngines, defineDrift, lowRank } from './drift.ts';
+import { cpuEngines, defineDrift } from './drift.ts';
+import { lowRank } from '../support/fifty-steps.ts';
 
 defineDrift(
   {

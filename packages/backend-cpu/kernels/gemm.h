@@ -55,8 +55,6 @@ typedef struct matrix {
 #endif
 INLINE void prefetch(const float *p) { __builtin_prefetch(p, 0, 3); }
 
-INLINE isize min_size(isize a, isize b) { return a < b ? a : b; }
-INLINE isize divide_up(isize a, isize b) { return (a + b - 1) / b; }
 
 /* Transposes VL x VL in registers. */
 #if VL == 4

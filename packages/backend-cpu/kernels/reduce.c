@@ -4,10 +4,9 @@
  * Along the innermost axis: pieces of 4096 elements; in a piece lane j takes elements j, j + 16, ...; lanes are joined
  * as sum16 says, pieces in ascending order. Along another axis: each output element takes its inputs in ascending order.
  */
-#include "vector.h"
+#include "pieces.h"
 
 enum { SUM, MAX, MIN };
-#define PIECE 4096
 #define PIECES_OF_A_CHUNK 8
 
 INLINE float identity(isize op) {
@@ -21,10 +20,10 @@ INLINE float join(isize op, float x, float y) {
 }
 
 INLINE float reduce_piece(isize op, const float *x, isize n) {
+  if (op == SUM) return sum_of_piece(x, n);
   f32x16 lanes = set16(identity(op));
   for (isize i = 0; i < n; i += 16)
     lanes = join16(op, lanes, n - i >= 16 ? load16(x + i) : load16_first(x + i, n - i, identity(op)));
-  if (op == SUM) return sum16(lanes);
   float t[16];
   store16(t, lanes);
   for (isize i = 1; i < 16; i++) t[0] = join(op, t[0], t[i]);

@@ -3,9 +3,7 @@
  * (see reduce.c): pieces of 4096 elements, lane j takes elements j, j + 16, ..., pieces in ascending order. A square is
  * rounded before it is added.
  */
-#include "vector.h"
-
-enum { PIECE = 4096 };
+#include "pieces.h"
 
 INLINE float squares_of_piece(const float *x, isize n) {
   f32x16 lanes = set16(0.0f);
@@ -13,12 +11,6 @@ INLINE float squares_of_piece(const float *x, isize n) {
     f32x16 some = n - i >= 16 ? load16(x + i) : load16_first(x + i, n - i, 0.0f);
     lanes = lanes + some * some;
   }
-  return sum16(lanes);
-}
-
-INLINE float sum_of_piece(const float *x, isize n) {
-  f32x16 lanes = set16(0.0f);
-  for (isize i = 0; i < n; i += 16) lanes = lanes + (n - i >= 16 ? load16(x + i) : load16_first(x + i, n - i, 0.0f));
   return sum16(lanes);
 }
 

@@ -31,6 +31,9 @@ typedef float f32x4 __attribute__((ext_vector_type(4)));
 
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE isize min_size(isize a, isize b) { return a < b ? a : b; }
+INLINE isize divide_up(isize a, isize b) { return (a + b - 1) / b; }
+
 INLINE vf vload(const float *p) { return *(const vf_any *)p; }
 INLINE void vstore(float *p, vf x) { *(vf_any *)p = x; }
 INLINE vi viload(const i32 *p) { return *(const vi_any *)p; }

@@ -3,6 +3,7 @@ import { BackendError, type MatmulSpec } from '@lowrank/core';
 import { cpu, type CpuBackend, type CpuOptions } from '@lowrank/backend-cpu';
 import { afterAll, describe, expect, it } from 'vitest';
 import { expectSameNumbers, finiteBytes, numbers } from './engines.ts';
+import { batches, eachElement, transposedEachWay } from './products.ts';
 
 type InstructionSet = NonNullable<CpuOptions['instructionSet']>;
 
@@ -59,31 +60,21 @@ function toBf16(x: number): number {
  * less than 1 % while k < 10^5.
  */
 function expectSums(actual: ArrayLike<number>, a: Float32Array, b: Float32Array, spec: MatmulSpec): void {
-  const { batch, m, n, k, transposeA, transposeB } = spec;
-  const x = a.map(toBf16);
-  const y = b.map(toBf16);
+  const { batch, m, n, k } = spec;
   expect(actual.length).toBe(batch * m * n);
-  for (let item = 0; item < batch; item++) {
-    const startA = spec.batchA ? item * m * k : 0;
-    const startB = spec.batchB ? item * k * n : 0;
-    for (let i = 0; i < m; i++) {
-      for (let j = 0; j < n; j++) {
-        let sum = 0;
-        let magnitude = 0;
-        for (let l = 0; l < k; l++) {
-          const left = x[startA + (transposeA ? l * m + i : i * k + l)]!;
-          const term = left * y[startB + (transposeB ? j * k + l : l * n + j)]!;
-          sum += term;
-          magnitude += Math.abs(term);
-        }
-        const at = (item * m + i) * n + j;
-        const bound = 1.01 * (k + 1) * 2 ** -24 * magnitude;
-        if (!(Math.abs(actual[at]! - sum) <= bound)) {
-          throw new Error(`element [${item}, ${i}, ${j}] is ${actual[at]}, not ${sum} within ${bound}`);
-        }
-      }
+  eachElement(a.map(toBf16), b.map(toBf16), spec, (at, row, column) => {
+    let sum = 0;
+    let magnitude = 0;
+    for (let l = 0; l < k; l++) {
+      const term = row[l]! * column[l]!;
+      sum += term;
+      magnitude += Math.abs(term);
     }
-  }
+    const bound = 1.01 * (k + 1) * 2 ** -24 * magnitude;
+    if (!(Math.abs(actual[at]! - sum) <= bound)) {
+      throw new Error(`element ${at} is ${actual[at]}, not ${sum} within ${bound}`);
+    }
+  });
 }
 
 async function product(backend: CpuBackend, a: Float32Array, b: Float32Array, spec: MatmulSpec) {
@@ -115,30 +106,9 @@ describe.each(sets)('$instructionSet', ({ instructionSet, backends }) => {
     expect(one.supports.productOperands).toBe('bf16');
   });
 
-  for (const [index, { m, n, k }] of shapes.entries()) {
-    for (const transposeA of [false, true]) {
-      for (const transposeB of [false, true]) {
-        const name = `${m} x ${n} x ${k}${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`;
-        it(`${name}: f32 sums of the rounded operands, with the same bits on 1 and 2 threads`, async () => {
-          const spec = { batch: 1, m, n, k, transposeA, transposeB, batchA: true, batchB: true };
-          const [a, b] = [numbers(m * k, 2 * index + 1), numbers(k * n, 2 * index + 2)];
-          const sums = await product(one, a, b, spec);
-          expectSums(sums, a, b, spec);
-          expectSameNumbers(await product(two, a, b, spec), sums, '2 threads');
-        });
-      }
-    }
-  }
-
-  for (const [batchA, batchB] of [
-    [true, true],
-    [true, false],
-    [false, true],
-  ] as const) {
-    it(`a batch of 5${batchA ? '' : ' with one a'}${batchB ? '' : ' with one b'}`, async () => {
-      const [batch, m, n, k] = [5, 140, 91, 19];
-      const spec = { batch, m, n, k, transposeA: false, transposeB: false, batchA, batchB };
-      const [a, b] = [numbers((batchA ? batch : 1) * m * k, 3), numbers((batchB ? batch : 1) * k * n, 4)];
+  for (const { name, spec, operands } of [...transposedEachWay(shapes), ...batches({ m: 140, n: 91, k: 19 })]) {
+    it(`${name}: f32 sums of the rounded operands, with the same bits on 1 and 2 threads`, async () => {
+      const [a, b] = operands();
       const sums = await product(one, a, b, spec);
       expectSums(sums, a, b, spec);
       expectSameNumbers(await product(two, a, b, spec), sums, '2 threads');

@@ -3,6 +3,7 @@ import type { CpuBackend } from '@lowrank/backend-cpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectSameNumbers, numbers, startEngines } from './engines.ts';
 import { exactFma } from './exact-fma.ts';
+import { batches, eachElement, transposedEachWay } from './products.ts';
 
 let backends: CpuBackend[] = [];
 beforeAll(async () => {
@@ -12,23 +13,12 @@ afterAll(() => Promise.all(backends.map((backend) => backend.dispose())));
 
 /** The definition: one chain of fused multiply-adds over ascending k. */
 function chains(a: Float32Array, b: Float32Array, spec: MatmulSpec): Float32Array {
-  const { batch, m, n, k, transposeA, transposeB } = spec;
-  const c = new Float32Array(batch * m * n);
-  for (let item = 0; item < batch; item++) {
-    const startA = spec.batchA ? item * m * k : 0;
-    const startB = spec.batchB ? item * k * n : 0;
-    for (let i = 0; i < m; i++) {
-      for (let j = 0; j < n; j++) {
-        let sum = 0;
-        for (let l = 0; l < k; l++) {
-          const x = a[startA + (transposeA ? l * m + i : i * k + l)]!;
-          const y = b[startB + (transposeB ? j * k + l : l * n + j)]!;
-          sum = exactFma(x, y, sum);
-        }
-        c[(item * m + i) * n + j] = sum;
-      }
-    }
-  }
+  const c = new Float32Array(spec.batch * spec.m * spec.n);
+  eachElement(a, b, spec, (at, row, column) => {
+    let sum = 0;
+    for (let l = 0; l < spec.k; l++) sum = exactFma(row[l]!, column[l]!, sum);
+    c[at] = sum;
+  });
   return c;
 }
 
@@ -48,28 +38,8 @@ const shapes = [
 ];
 
 describe('each element of a product is one chain of fused multiply-adds over ascending k, bit for bit', () => {
-  for (const [index, { m, n, k }] of shapes.entries()) {
-    for (const transposeA of [false, true]) {
-      for (const transposeB of [false, true]) {
-        const name = `${m} x ${n} x ${k}${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`;
-        it(name, async () => {
-          const spec = { batch: 1, m, n, k, transposeA, transposeB, batchA: true, batchB: true };
-          await expectChains(numbers(m * k, 2 * index + 1), numbers(k * n, 2 * index + 2), spec);
-        });
-      }
-    }
-  }
-
-  for (const [batchA, batchB] of [
-    [true, true],
-    [true, false],
-    [false, true],
-  ] as const) {
-    it(`a batch of 5${batchA ? '' : ' with one a'}${batchB ? '' : ' with one b'}`, async () => {
-      const [batch, m, n, k] = [5, 140, 11, 19];
-      const spec = { batch, m, n, k, transposeA: false, transposeB: false, batchA, batchB };
-      await expectChains(numbers((batchA ? batch : 1) * m * k, 3), numbers((batchB ? batch : 1) * k * n, 4), spec);
-    });
+  for (const { name, spec, operands } of [...transposedEachWay(shapes), ...batches({ m: 140, n: 11, k: 19 })]) {
+    it(name, () => expectChains(...operands(), spec));
   }
 
   async function expectChains(a: Float32Array, b: Float32Array, spec: MatmulSpec): Promise<void> {

@@ -19,8 +19,6 @@ typedef u32 pairs __attribute__((ext_vector_type(16)));
 typedef u16 halves __attribute__((ext_vector_type(32)));
 typedef float floats __attribute__((vector_size(64)));
 
-INLINE isize min_size(isize a, isize b) { return a < b ? a : b; }
-INLINE isize divide_up(isize a, isize b) { return (a + b - 1) / b; }
 INLINE isize round_up(isize a, isize b) { return divide_up(a, b) * b; }
 
 /* One of a product's operands: element (line, step of k) at data[line * lineStride + step * stepStride], one of them 1. */

@@ -112,6 +112,15 @@ INLINE void block(int tall, int wide, const bf16 *a, const bf16 *b, float *c, is
 
 #endif
 
+/* Of a size that is known at run time only. */
+static __attribute__((noinline)) void any_block(int tall, int wide, const bf16 *a, const bf16 *b, float *c, isize stride,
+                                                isize blocks, int fresh) {
+  if (tall && wide) block(1, 1, a, b, c, stride, blocks, fresh);
+  else if (tall) block(1, 0, a, b, c, stride, blocks, fresh);
+  else if (wide) block(0, 1, a, b, c, stride, blocks, fresh);
+  else block(0, 0, a, b, c, stride, blocks, fresh);
+}
+
 /* c [rows, columns <= STRIP] gets `steps` more; a of pack_a, b a strip of pack_b; `fresh` sums start from 0. */
 static __attribute__((noinline)) void multiply(const bf16 *a, const bf16 *b, float *c, isize stride, isize rows,
                                                isize columns, isize steps, int fresh) {
@@ -123,20 +132,14 @@ static __attribute__((noinline)) void multiply(const bf16 *a, const bf16 *b, flo
     const bf16 *panel = a + i / LINES * blocks * TILE;
     float *target = c + i * stride;
     if (height == (tall + 1) * LINES && columns == (wide + 1) * LINES) {
-      if (tall && wide) block(1, 1, panel, b, target, stride, blocks, fresh);
-      else if (tall) block(1, 0, panel, b, target, stride, blocks, fresh);
-      else if (wide) block(0, 1, panel, b, target, stride, blocks, fresh);
-      else block(0, 0, panel, b, target, stride, blocks, fresh);
+      any_block(tall, wide, panel, b, target, stride, blocks, fresh);
       continue;
     }
     _Alignas(64) float edge[2 * LINES * STRIP];
     if (!fresh)
       for (isize r = 0; r < (tall + 1) * LINES; r++)
         for (isize q = 0; q < STRIP; q++) edge[r * STRIP + q] = r < height && q < columns ? target[r * stride + q] : 0.0f;
-    if (tall && wide) block(1, 1, panel, b, edge, STRIP, blocks, fresh);
-    else if (tall) block(1, 0, panel, b, edge, STRIP, blocks, fresh);
-    else if (wide) block(0, 1, panel, b, edge, STRIP, blocks, fresh);
-    else block(0, 0, panel, b, edge, STRIP, blocks, fresh);
+    any_block(tall, wide, panel, b, edge, STRIP, blocks, fresh);
     for (isize r = 0; r < height; r++)
       for (isize q = 0; q < columns; q++) target[r * stride + q] = edge[r * STRIP + q];
   }

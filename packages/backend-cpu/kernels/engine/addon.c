@@ -38,35 +38,32 @@ static kernel *const *table_named(const char *name) {
   return NULL;
 }
 
-/* Appends the name of an instruction set that this machine runs. */
-static void append(napi_env env, napi_value list, const char *set) {
-  napi_value name;
-  u32 count = 0;
-  if (!system_supports(set)) return;
-  napi_get_array_length(env, list, &count);
-  napi_create_string_utf8(env, set, NAPI_AUTO_LENGTH, &name);
-  napi_set_element(env, list, count, name);
-}
-
-/* instructionSets(): names of those compiled in that this machine runs, best last. */
-static napi_value instruction_sets(napi_env env, napi_callback_info info) {
+/* The names of those instruction sets that this machine runs. */
+static napi_value supported(napi_env env, const char *const *sets) {
   napi_value list;
   napi_create_array(env, &list);
-#define X(set) append(env, list, #set);
-  INSTRUCTION_SETS
-#undef X
+  for (u32 count = 0; *sets != NULL; sets++) {
+    napi_value name;
+    if (!system_supports(*sets)) continue;
+    napi_create_string_utf8(env, *sets, NAPI_AUTO_LENGTH, &name);
+    napi_set_element(env, list, count++, name);
+  }
   return list;
+}
+
+#define X(set) #set,
+/* instructionSets(): names of those compiled in that this machine runs, best last. */
+static napi_value instruction_sets(napi_env env, napi_callback_info info) {
+  static const char *const sets[] = {INSTRUCTION_SETS NULL};
+  return supported(env, sets);
 }
 
 /* bf16Sets(): the same of those whose products round operands to bf16. */
 static napi_value bf16_sets(napi_env env, napi_callback_info info) {
-  napi_value list;
-  napi_create_array(env, &list);
-#define X(set) append(env, list, #set);
-  BF16_SETS
-#undef X
-  return list;
+  static const char *const sets[] = {BF16_SETS NULL};
+  return supported(env, sets);
 }
+#undef X
 
 static void signal_node(team *t) {
   engine *e = t->host;
