@@ -11,7 +11,7 @@ function common(options: Options): { threads: number[]; rounds: number; steps: n
   const { quick } = options;
   return {
     threads: counts('threads', options.threads ?? (quick ? '1' : '2')),
-    rounds: count(options, 'rounds', quick ? 1 : 5),
+    rounds: count(options, 'rounds', quick ? 1 : 3),
     steps: count(options, 'steps', 1),
   };
 }

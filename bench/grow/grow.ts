@@ -45,7 +45,7 @@ const axes: readonly Axis[] = [
     sizes: [128, 256, 512, 1024, 2048, 4096],
     shape: (length) => ({ ...plain, length, checkpointing: true }),
   },
-  { name: 'sequence length', sizes: [128, 512, 2048], shape: (length) => ({ ...plain, length }) },
+  { name: 'sequence length', sizes: [128, 512, 1024], shape: (length) => ({ ...plain, length }) },
   { name: 'batch', sizes: [1, 2, 4, 8], shape: (batch) => ({ ...plain, batch }) },
   { name: 'rank', sizes: [4, 16, 64], shape: (rank) => ({ ...plain, rank, alpha: 2 * rank }) },
   { name: 'number of adapters', sizes: [1, 2, 4, 8], shape: (adapters) => ({ ...plain, adapters }), alone: true },
