@@ -1,20 +1,22 @@
 /*
- * A product with operands rounded to bf16, shared out to threads; how a strip of B is packed is the caller's. As in
- * ../product.h there are two ways: `together` all threads pack a block of A and then take strips of columns, while the next
- * block is packed beside; `alone`, for batches and few columns, a chunk packs what it needs itself.
+ * A product with operands rounded to bf16, shared out to threads; how B is packed is the caller's. `together` all threads pack
+ * a block of B, then take rows, which each packs itself, while the next block is packed beside; `alone`, for batches and where
+ * there are few rows or columns, a chunk packs what it needs itself.
  */
 #ifndef LOWRANK_BF16_PRODUCT_H
 #define LOWRANK_BF16_PRODUCT_H
 
 #include "tile.h"
 
-/* Steps of k and rows of A that are packed at a time; these sizes stand in src/kernels/bf16-packing.ts too. A strip of B is then at
-   most 40 KiB, a block of A 1.25 MiB. */
-#define DEPTH 640
-#define ROWS 1024
-#define ROWS_ALONE 64
-/* Up to so many columns are not worth sharing A. */
-#define NARROW (2 * STRIP)
+/* These sizes stand in src/kernels/bf16-packing.ts too. A thread packs so many rows of A and steps of k at a time, 384 KiB, which its L2
+   holds beside what passes of B. */
+#define ROWS 128
+#define DEPTH 1536
+/* Elements of a block of B, 2 MiB. */
+#define BLOCK (1 << 20)
+/* Up to so many rows or columns are not worth sharing B; such rows are shared out by so many columns. */
+#define FEW 64
+#define WIDTH_ALONE 128
 
 typedef struct product {
   operand a, b; /* a [m, k]; b [k, n] where it is dense */
@@ -26,71 +28,78 @@ typedef struct product {
 /* Packs columns [j, j + columns) of steps [k, k + steps) of B as a strip. */
 static void pack_strip(const product *p, bf16 *target, isize j, isize columns, isize k, isize steps);
 
-/* The steps of k in equal parts, each a whole number of tiles. */
-INLINE isize depth_of(isize k) { return k == 0 ? STEPS : round_up(divide_up(k, divide_up(k, DEPTH)), STEPS); }
+/* `total` in equal parts of at most `most`, each a whole number of tiles. */
+INLINE isize part_of(isize total, isize most) { return round_up(divide_up(total, divide_up(total, most)), STEPS); }
 
-/* Rows [i, i + rows), packed at a, times strips from column j up to `end`. */
-static void strips_of(const product *p, const bf16 *a, isize i, isize rows, isize j, isize end, isize k, isize steps) {
-  _Alignas(64) bf16 packed[DEPTH * STRIP];
-  for (; j < end; j += STRIP) {
-    isize columns = min_size(STRIP, end - j);
-    pack_strip(p, packed, j, columns, k, steps);
-    multiply(a, packed, p->c + i * p->n + j, p->n, rows, columns, steps, k == 0);
-  }
+/* Columns [j, end) of steps [k, k + steps) as strips. */
+INLINE void pack_strips(const product *p, bf16 *target, isize j, isize end, isize k, isize steps) {
+  for (; j < end; j += STRIP, target += round_up(steps, STEPS) * STRIP)
+    pack_strip(p, target, j, min_size(STRIP, end - j), k, steps);
+}
+
+/* Rows [i, i + rows) times columns [j, end), both packed. */
+INLINE void multiply_strips(const product *p, const bf16 *a, const bf16 *b, isize i, isize rows, isize j, isize end,
+                            isize steps, int fresh) {
+  for (; j < end; j += STRIP, b += round_up(steps, STEPS) * STRIP)
+    multiply(a, b, p->c + i * p->n + j, p->n, rows, min_size(STRIP, end - j), steps, fresh);
 }
 
 static void alone(worker *w, const product *all, isize batch, isize strideA, isize strideB, char *scratch) {
-  isize m = all->m, n = all->n, k = all->k, depth = depth_of(k);
-  isize parts = divide_up(m, ROWS_ALONE);
-  bf16 *packed = (bf16 *)scratch + w->index * ROWS_ALONE * DEPTH;
-  /* A chunk is worth about 2^20 multiply-adds. */
-  isize grain = (1 << 20) / (min_size(m, ROWS_ALONE) * n * (k + 1)) + 1;
-  for (isize task, end; team_range(w, batch * parts, grain, &task, &end);)
-    for (; task < end; task++) {
+  isize m = all->m, n = all->n, k = all->k, depth = k == 0 ? STEPS : part_of(k, DEPTH);
+  bf16 *packedA = (bf16 *)scratch + w->index * (FEW + WIDTH_ALONE) * DEPTH, *packedB = packedA + FEW * DEPTH;
+  isize parts = divide_up(m, FEW), groups = divide_up(n, WIDTH_ALONE);
+  /* To pack an element takes about as long as 64 multiply-adds; a chunk is worth about 2^23. */
+  isize height = min_size(m, FEW), width = min_size(n, WIDTH_ALONE);
+  isize grain = (1 << 23) / ((height * width + 64 * (height + width)) * (k + 1)) + 1;
+  for (isize task, last; team_range(w, batch * parts * groups, grain, &task, &last);)
+    for (; task < last; task++) {
+      isize number = task / (parts * groups), i = task / groups % parts * FEW, j = task % groups * WIDTH_ALONE;
+      isize rows = min_size(FEW, m - i), end = min_size(n, j + WIDTH_ALONE);
       product p = *all;
-      p.a.data += task / parts * strideA;
-      p.b.data += task / parts * strideB;
-      p.c += task / parts * m * n;
-      isize i = task % parts * ROWS_ALONE, rows = min_size(ROWS_ALONE, m - i);
+      p.a.data += number * strideA;
+      p.b.data += number * strideB;
+      p.c += number * m * n;
       for (isize step = 0; step == 0 || step < k; step += depth) {
         isize steps = min_size(depth, k - step);
-        pack_a(packed, at(p.a, i, step), rows, steps);
-        strips_of(&p, packed, i, rows, 0, n, step, steps);
+        pack_a(packedA, at(p.a, i, step), rows, steps);
+        pack_strips(&p, packedB, j, end, step, steps);
+        multiply_strips(&p, packedA, packedB, i, rows, j, end, steps, step == 0);
       }
     }
 }
 
 static void together(worker *w, const product *p, char *scratch) {
-  isize m = p->m, n = p->n, k = p->k, depth = depth_of(k);
-  isize steps = k == 0 ? 1 : divide_up(k, depth);
-  isize height = round_up(divide_up(m, divide_up(m, ROWS)), 2 * LINES);
-  isize blocks = divide_up(m, height);
-  /* A chunk of few rows takes several strips, of 2^19 multiply-adds or so; with few strips the rows are divided. */
-  isize width = min_size(divide_up(n, STRIP), (1 << 19) / (height * depth * STRIP) + 1) * STRIP;
-  isize strips = divide_up(n, width);
-  isize parts = min_size(divide_up(16, strips), divide_up(height, 4 * LINES));
-  isize rows = round_up(divide_up(height, parts), 2 * LINES);
-  parts = divide_up(height, rows);
-  isize packRows = 4 * LINES, packs = divide_up(height, packRows);
-  isize phases = blocks * steps;
+  isize m = p->m, n = p->n, k = p->k, depth = k == 0 ? STEPS : part_of(k, DEPTH);
+  isize width = part_of(n, BLOCK / depth / STRIP * STRIP);
+  isize steps = k == 0 ? 1 : divide_up(k, depth), phases = steps * divide_up(n, width);
+  isize rows = min_size(ROWS, round_up(divide_up(m, 16), 2 * LINES));
+  isize parts = divide_up(m, rows);
+  /* B is packed as it lies: by steps of k where columns lie in order, else by columns. */
+  int bySteps = p->b.lineStride == 1;
+  isize packs = divide_up(bySteps ? depth : width, STEPS);
+  bf16 *blocks = (bf16 *)scratch, *packedA = blocks + 2 * BLOCK + w->index * ROWS * DEPTH;
   /* Phase -1 packs the first block; each phase multiplies one and packs the next. */
   for (isize phase = -1; phase < phases; phase++) {
-    isize tasks = phase < 0 ? 0 : strips * parts;
+    isize tasks = phase < 0 ? 0 : parts;
     isize chunks = tasks + (phase + 1 < phases ? packs : 0);
     for (isize chunk; (chunk = team_next(w, chunks)) >= 0;) {
-      int packing = chunk >= tasks;
-      isize of = packing ? phase + 1 : phase;
-      isize top = of / steps * height, step = of % steps * depth;
-      isize count = min_size(depth, k - step);
-      isize i = packing ? (chunk - tasks) * packRows : chunk % parts * rows;
-      isize number = min_size(packing ? packRows : rows, min_size(height, m - top) - i);
-      bf16 *packed = (bf16 *)scratch + (of & 1) * height * DEPTH + i * round_up(count, STEPS);
-      if (number <= 0) continue;
-      if (packing) {
-        pack_a(packed, at(p->a, top + i, step), number, count);
+      isize of = chunk < tasks ? phase : phase + 1;
+      isize j = of / steps * width, end = min_size(n, j + width);
+      isize step = of % steps * depth, count = min_size(depth, k - step);
+      bf16 *packed = blocks + (of & 1) * BLOCK;
+      if (chunk < tasks) {
+        isize i = chunk * rows, number = min_size(rows, m - i);
+        pack_a(packedA, at(p->a, i, step), number, count);
+        multiply_strips(p, packedA, packed, i, number, j, end, count, step == 0);
+      } else if (bySteps) {
+        isize first = (chunk - tasks) * STEPS;
+        for (isize q = j; q < end && first < count; q += STRIP)
+          pack_strip(p, packed + (q - j) * round_up(count, STEPS) + first * STRIP, q, min_size(STRIP, end - q), step + first,
+                     min_size(STEPS, count - first));
       } else {
-        isize j = chunk / parts * width;
-        strips_of(p, packed, top + i, number, j, min_size(n, j + width), step, count);
+        isize q = j + (chunk - tasks) * STRIP;
+        if (q < end)
+          pack_strip(p, packed + (q - j) * round_up(count, STEPS), q, min_size(STRIP, end - q), step, count);
       }
     }
     if (phase + 1 < phases) team_barrier(w);
@@ -100,7 +109,7 @@ static void together(worker *w, const product *p, char *scratch) {
 INLINE void multiply_batch(worker *w, const product *p, isize batch, isize strideA, isize strideB, char *scratch) {
   if (batch == 0 || p->m == 0 || p->n == 0) return;
   tiles_begin();
-  if (batch > 1 || p->n <= NARROW) alone(w, p, batch, strideA, strideB, scratch);
+  if (batch > 1 || p->n <= FEW || p->m <= FEW) alone(w, p, batch, strideA, strideB, scratch);
   else together(w, p, scratch);
   tiles_end();
 }

@@ -35,6 +35,10 @@ INLINE void tiles_end(void) { __builtin_ia32_tilerelease(); }
 #define STORE(tile, p, bytes) __builtin_ia32_tilestored64(tile, p, bytes)
 #define DOT __builtin_ia32_tdpbf16ps
 
+INLINE void fetch_tile(const bf16 *p) {
+  for (int i = 0; i < LINES; i++) __builtin_prefetch(p + i * STEPS, 0, 3);
+}
+
 /* Whether there is a second group of rows or of columns. `blocks` of 32 steps of k. */
 INLINE void block(int tall, int wide, const bf16 *a, const bf16 *b, float *c, isize stride, isize blocks, int fresh) {
   usize bytes = (usize)stride * sizeof(float);
@@ -51,16 +55,25 @@ INLINE void block(int tall, int wide, const bf16 *a, const bf16 *b, float *c, is
     if (tall && wide) LOAD(3, below + LINES, bytes);
   }
   const bf16 *second = a + blocks * TILE;
+  /* What is written is fetched meanwhile, where it was read already what is next. */
+  const float *soon = fresh ? c : below + LINES * stride;
   for (isize k = 0; k < blocks; k++, a += TILE, second += TILE, b += 2 * TILE) {
     LOAD(6, b, 64);
     LOAD(4, a, 64);
+    fetch_tile(a + 2 * TILE);
     DOT(0, 4, 6);
     if (wide) {
       LOAD(7, b + TILE, 64);
       DOT(1, 4, 7);
     }
+    if (k < LINES)
+      for (isize i = 2 * k; i < 2 * k + 2; i++) {
+        __builtin_prefetch(soon + i * stride, 1, 3);
+        __builtin_prefetch(soon + i * stride + LINES, 1, 3);
+      }
     if (tall) {
       LOAD(5, second, 64);
+      fetch_tile(second + 2 * TILE);
       DOT(2, 5, 6);
       if (wide) DOT(3, 5, 7);
     }

@@ -10,9 +10,9 @@ const rowsAlone = 128;
 const rowsTogether = 1024;
 const largestTile = 8;
 
-/** Bytes of scratch that `alone` or `together` needs for packed panels of A. */
-export function packingBytes({ threads, productOperands }: Device, batch: number, m: number): number {
-  if (productOperands === 'bf16') return bf16PackingBytes(threads, m);
+/** Bytes of scratch that `alone` or `together` needs for packed operands. */
+export function packingBytes({ threads, productOperands }: Device, batch: number, m: number, n: number): number {
+  if (productOperands === 'bf16') return bf16PackingBytes(threads, batch, m, n);
   const rows =
     batch > 1 || m <= alone ? threads * (rowsAlone + largestTile) : 2 * (Math.min(m, rowsTogether) + largestTile);
   return rows * depth * Float32Array.BYTES_PER_ELEMENT;
@@ -27,7 +27,7 @@ export const matmul =
       device.address(c),
       device.address(a),
       device.address(b),
-      device.scratch(packingBytes(device, batch, m)),
+      device.scratch(packingBytes(device, batch, m, n)),
       batch,
       m,
       n,
