@@ -13,15 +13,28 @@
 /* Rows of W at a time, in vectors: as many chains hide a multiply-add's latency. Half of them where that shares out better. */
 #define MOST_VECTORS 4
 #define WIDE (MOST_VECTORS * VL)
-/* Columns of them: [DEEP, WIDE] stays in the first-level cache. */
+/* Columns of them where they are turned for some rows of x: [DEEP, WIDE] stays in the first-level cache. */
 #define DEEP 96
 /* Least weights of a chunk. */
 #define WORTH (1 << 14)
 
-/* Where W's rows come from: `turn` writes elements [first, first + count) of `rows` rows from `row` on to y, `to` apart. */
+/* What a processor is told of before it is read: `each` bytes a step. It foresees no more than the rows that it is in. */
+typedef struct foresight {
+  const u8 *told, *until;
+  isize each;
+} foresight;
+INLINE void foresee(foresight *f) {
+  for (f->until += f->each; f->told < f->until; f->told += 64) __builtin_prefetch(f->told, 0, 2);
+}
+
+/* Where W's rows come from. */
 typedef struct row_source {
   const void *matrix;
+  /* Writes elements [first, first + count) of `rows` rows from `row` on to y, `to` apart. */
   void (*turn)(const void *matrix, isize row, isize rows, isize first, isize count, float *y, isize to);
+  /* sums [vectors * VL] = that many rows from `row` on times x; `ahead` are as many that are likely to follow. Null where
+     columns do not come out even. */
+  void (*multiply)(const void *matrix, isize row, isize vectors, const float *x, const u8 *ahead, float *sums);
   const u8 *bytes; /* of row 0 */
   isize rowBytes;
 } row_source;
@@ -49,19 +62,23 @@ INLINE void few_rows(worker *w, row_source W, isize rows, isize columns, const f
     for (; row < end; row += wide) {
       _Alignas(64) float turned[DEEP * WIDE], sums[FEW * WIDE];
       isize count = min_size(wide, end - row);
-      /* What this thread is likely to take next: a processor foresees no more than rows. */
-      const u8 *ahead = W.bytes + (row + grain * w->count) * W.rowBytes, *told = ahead;
-      for (isize step = 0; step == 0 || step < columns; step += DEEP) {
-        isize depth = min_size(DEEP, columns - step);
-        for (const u8 *until = ahead + wide * W.rowBytes * (step + depth) / (columns + 1); told < until; told += 64)
-          __builtin_prefetch(told, 0, 2);
-        W.turn(W.matrix, row, count, step, depth, turned, wide);
-        for (isize i = 0; i < m; i++) {
-          const float *xi = x + i * columns + step;
-          if (vectors == MOST_VECTORS)
-            few_steps(MOST_VECTORS, xi, turned, depth, sums + i * WIDE, step == 0);
-          else
-            few_steps(MOST_VECTORS / 2, xi, turned, depth, sums + i * WIDE, step == 0);
+      /* What this thread is likely to take next. */
+      const u8 *ahead = W.bytes + (row + grain * w->count) * W.rowBytes;
+      if (m == 1 && count % VL == 0 && W.multiply) {
+        W.multiply(W.matrix, row, count / VL, x, ahead, sums);
+      } else {
+        foresight next = {ahead, ahead, wide * W.rowBytes * DEEP / (columns + 1)};
+        for (isize step = 0; step == 0 || step < columns; step += DEEP) {
+          isize depth = min_size(DEEP, columns - step);
+          foresee(&next);
+          W.turn(W.matrix, row, count, step, depth, turned, wide);
+          for (isize i = 0; i < m; i++) {
+            const float *xi = x + i * columns + step;
+            if (vectors == MOST_VECTORS)
+              few_steps(MOST_VECTORS, xi, turned, depth, sums + i * WIDE, step == 0);
+            else
+              few_steps(MOST_VECTORS / 2, xi, turned, depth, sums + i * WIDE, step == 0);
+          }
         }
       }
       for (isize i = 0; i < m; i++)

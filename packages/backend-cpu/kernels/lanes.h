@@ -9,7 +9,14 @@
 #include "blocks.h"
 #include "turn.h"
 
-INLINE vf to_floats(vu x) { return __builtin_convertvector((vi)x, vf); }
+/* Of lanes as signed integers. That none of them is negative is kept from the compiler where WebAssembly is made, or it would
+   choose the conversion of unsigned ones, which takes a processor eight instructions. */
+INLINE vf to_floats(vu x) {
+#if defined(__wasm__)
+  __asm__("" : "+r"(x));
+#endif
+  return __builtin_convertvector((vi)x, vf);
+}
 
 /* float16 in the low half of each lane; what is above it does not matter. */
 INLINE vf halves(vu h) {
@@ -18,11 +25,10 @@ INLINE vf halves(vu h) {
   typedef _Float16 float16s __attribute__((ext_vector_type(VL)));
   return __builtin_convertvector((float16s)__builtin_convertvector(h, words), vf);
 #else
-  vu magnitude = h & 0x7fff;
-  vu shifted = (magnitude << 13) + (112u << 23);
-  shifted += (vu)(magnitude >= 0x7c00) & (112u << 23);
-  vu small = (vu)(to_floats(magnitude) * vset(0x1p-24f)), subnormal = (vu)(magnitude < 0x400);
-  return (vf)((small & subnormal) | (shifted & ~subnormal) | (h & 0x8000) << 16);
+  /* The exponent's bias differs by 112; of infinity and NaN it is made the largest. */
+  vi magnitude = (vi)(h & 0x7fff);
+  vu value = (vu)((vf)(magnitude << 13) * vset(0x1p112f));
+  return (vf)(value | ((vu)(magnitude > 0x7bff) & 0x7f800000) | (h & 0x8000) << 16);
 #endif
 }
 
@@ -36,8 +42,22 @@ INLINE vf nibbles(vu x, int bias) {
 #endif
 }
 
-/* Each decodes group `g` of the VL rows from `rows` on: element e to y[e * to], lane r from row r. */
-#define LANES(name) INLINE void lanes_##name(const u8 *rows, isize stride, isize g, float *y, isize to)
+/* Where a group's elements go: element e to y[e * to] or, if there is a sum, times x[e] to that. */
+typedef struct lanes_out {
+  float *y;
+  isize to;
+  const float *x;
+  vf *sum;
+} lanes_out;
+INLINE void emit(lanes_out out, isize e, vf value) {
+  if (out.sum)
+    *out.sum = vfma(vset(out.x[e]), value, *out.sum);
+  else
+    vstore(out.y + e * out.to, value);
+}
+
+/* Each decodes group `g` of the VL rows from `rows` on, lane r from row r; elements come in ascending order. */
+#define LANES(name) INLINE void lanes_##name(const u8 *rows, isize stride, isize g, lanes_out out)
 /* Bytes j of words i: element e = 4 i + j. In WebAssembly words are not written out, which would make the module larger
    by a quarter; nor where it would gain nothing. */
 #define UNROLLED _Pragma("clang loop unroll(full)")
@@ -60,7 +80,7 @@ LANES(q4_0) {
   vf d = halves(word_of_rows(p, stride));
   vu q[4];
   words_of_rows(p + 2, stride, q);
-  EACH_NIBBLE(i, j, high, e) vstore(y + e * to, nibbles(NIBBLE(q), 8) * d);
+  EACH_NIBBLE(i, j, high, e) emit(out, e, nibbles(NIBBLE(q), 8) * d);
 }
 LANES(q4_1) {
   const u8 *p = rows + 20 * g;
@@ -68,7 +88,7 @@ LANES(q4_1) {
   vf d = halves(both), m = halves(both >> 16);
   vu q[4];
   words_of_rows(p + 4, stride, q);
-  EACH_NIBBLE(i, j, high, e) vstore(y + e * to, vfma(nibbles(NIBBLE(q), 0), d, m));
+  EACH_NIBBLE(i, j, high, e) emit(out, e, vfma(nibbles(NIBBLE(q), 0), d, m));
 }
 
 /* Bit e of each lane, worth 16. */
@@ -78,7 +98,7 @@ LANES(q5_0) {
   vf d = halves(word_of_rows(p, stride));
   vu fifths = word_of_rows(p + 2, stride), q[4];
   words_of_rows(p + 6, stride, q);
-  EACH_NIBBLE(i, j, high, e) vstore(y + e * to, to_floats(((NIBBLE(q) & 15) | fifth(fifths, e)) - 16) * d);
+  EACH_NIBBLE(i, j, high, e) emit(out, e, to_floats(((NIBBLE(q) & 15) | fifth(fifths, e)) - 16) * d);
 }
 LANES(q5_1) {
   const u8 *p = rows + 24 * g;
@@ -86,7 +106,7 @@ LANES(q5_1) {
   vf d = halves(both), m = halves(both >> 16);
   vu fifths = word_of_rows(p + 4, stride), q[4];
   words_of_rows(p + 8, stride, q);
-  EACH_NIBBLE(i, j, high, e) vstore(y + e * to, vfma(to_floats((NIBBLE(q) & 15) | fifth(fifths, e)), d, m));
+  EACH_NIBBLE(i, j, high, e) emit(out, e, vfma(to_floats((NIBBLE(q) & 15) | fifth(fifths, e)), d, m));
 }
 
 INLINE void bytes_of_rows(const u8 *p, isize stride, vu *q) {
@@ -100,47 +120,44 @@ LANES(q8_0) {
   vu q[8];
   bytes_of_rows(p + 2, stride, q);
   EACH_WORD(i, 8) EACH_BYTE(j)
-    vstore(y + (4 * i + j) * to, to_floats((q[i] << (24 - 8 * j)) & 0xff000000) * d);
+    emit(out, 4 * i + j, to_floats((q[i] << (24 - 8 * j)) & 0xff000000) * d);
 }
 
 LANES(f16) {
   vu q[16];
   for (int i = 0; i < 4; i++) words_of_rows(rows + 64 * g + 16 * i, stride, q + 4 * i);
   EACH_WORD(i, 16) {
-    vstore(y + 2 * i * to, halves(q[i]));
-    vstore(y + (2 * i + 1) * to, halves(q[i] >> 16));
+    emit(out, 2 * i, halves(q[i]));
+    emit(out, 2 * i + 1, halves(q[i] >> 16));
   }
 }
 LANES(bf16) {
   vu q[16];
   for (int i = 0; i < 4; i++) words_of_rows(rows + 64 * g + 16 * i, stride, q + 4 * i);
   EACH_WORD(i, 16) {
-    vstore(y + 2 * i * to, (vf)(q[i] << 16));
-    vstore(y + (2 * i + 1) * to, (vf)(q[i] & 0xffff0000));
+    emit(out, 2 * i, (vf)(q[i] << 16));
+    emit(out, 2 * i + 1, (vf)(q[i] & 0xffff0000));
   }
 }
 
-/* The "K" kind: group g is an eighth of a super-block. Its scales are taken row by row. */
+/* The "K" kind: group g is an eighth of a super-block. */
 #define EACH_HALF(half, i) ROLLED for (int half = 0; half < 2; half++) ROLLED for (int i = 4 * half; i < 4 * half + 4; i++)
-#define BYTE(q, shift) (q[i] >> (8 * j + (shift)))
 
 LANES(q2_k) {
   const u8 *p = rows + 84 * (g / 8);
   int part = (int)(g % 8), shift = 2 * (part & 3);
-  vf scale[2], min[2];
-  for (int r = 0; r < VL; r++) {
-    const u8 *row = p + r * stride;
-    float d = half(row + 80), dmin = half(row + 82);
-    for (int s = 0; s < 2; s++) {
-      int packed = row[2 * part + s];
-      scale[s][r] = d * (float)(packed & 15);
-      min[s][r] = -(dmin * (float)(packed >> 4));
-    }
+  vu both = word_of_rows(p + 80, stride), packed = word_of_rows(p + part / 2 * 4, stride) >> part % 2 * 16;
+  vf d = halves(both), dmin = -halves(both >> 16), scale[2], min[2];
+  for (int s = 0; s < 2; s++) {
+    scale[s] = d * to_floats(packed >> 8 * s & 15);
+    min[s] = dmin * to_floats(packed >> (8 * s + 4) & 15);
   }
   vu q[8];
   bytes_of_rows(p + 16 + (part >> 2) * 32, stride, q);
-  EACH_HALF(s, i) EACH_BYTE(j)
-    vstore(y + (4 * i + j) * to, vfma(to_floats(BYTE(q, shift) & 3), scale[s], min[s]));
+  EACH_HALF(s, i) {
+    vu two = q[i] >> shift;
+    EACH_BYTE(j) emit(out, 4 * i + j, vfma(to_floats(two >> 8 * j & 3), scale[s], min[s]));
+  }
 }
 
 LANES(q3_k) {
@@ -159,19 +176,25 @@ LANES(q3_k) {
   vu q[8], thirds[8];
   bytes_of_rows(p + 32 + (part >> 2) * 32, stride, q);
   bytes_of_rows(p, stride, thirds);
-  EACH_HALF(s, i) EACH_BYTE(j) {
-    vu value = (BYTE(q, shift) & 3) | (BYTE(thirds, part) & 1) << 2;
-    vstore(y + (4 * i + j) * to, to_floats(value - 4) * scale[s]);
+  EACH_HALF(s, i) {
+    vu two = q[i] >> shift, third = thirds[i] >> part;
+    EACH_BYTE(j) emit(out, 4 * i + j, to_floats((two >> 8 * j & 3 | (third >> 8 * j & 1) << 2) - 4) * scale[s]);
   }
 }
 
-/* Scales and minima, negative, of sub-block `sub` of q4_k and q5_k. */
+/* Scales and minima, negative, of sub-block `sub` of q4_k and q5_k: two float16 and 12 bytes of eight 6-bit pairs. */
 INLINE void scales_k(const u8 *p, isize stride, int sub, vf *scale, vf *min) {
-  for (int r = 0; r < VL; r++) {
-    const u8 *row = p + r * stride;
-    (*scale)[r] = half(row) * (float)packed_scale(row + 4, sub);
-    (*min)[r] = -(half(row + 2) * (float)packed_min(row + 4, sub));
+  vu head[4];
+  words_of_rows(p, stride, head);
+  int shift = sub % 4 * 8;
+  vu s = head[1] >> shift, m = head[2] >> shift;
+  if (sub >= 4) {
+    vu low = head[3] >> shift;
+    s = (low & 15) | (s >> 6 & 3) << 4;
+    m = (low >> 4 & 15) | (m >> 6 & 3) << 4;
   }
+  *scale = halves(head[0]) * to_floats(s & 63);
+  *min = -(halves(head[0] >> 16) * to_floats(m & 63));
 }
 LANES(q4_k) {
   const u8 *p = rows + 144 * (g / 8);
@@ -180,8 +203,10 @@ LANES(q4_k) {
   scales_k(p, stride, sub, &scale, &min);
   vu q[8];
   bytes_of_rows(p + 16 + (sub >> 1) * 32, stride, q);
-  ROLLED for (int i = 0; i < 8; i++) EACH_BYTE(j)
-    vstore(y + (4 * i + j) * to, vfma(nibbles(BYTE(q, shift), 0), scale, min));
+  ROLLED for (int i = 0; i < 8; i++) {
+    vu four = q[i] >> shift;
+    EACH_BYTE(j) emit(out, 4 * i + j, vfma(nibbles(four >> 8 * j, 0), scale, min));
+  }
 }
 LANES(q5_k) {
   const u8 *p = rows + 176 * (g / 8);
@@ -191,31 +216,29 @@ LANES(q5_k) {
   vu q[8], fifths[8];
   bytes_of_rows(p + 48 + (sub >> 1) * 32, stride, q);
   bytes_of_rows(p + 16, stride, fifths);
-  ROLLED for (int i = 0; i < 8; i++) EACH_BYTE(j) {
-    vu value = (BYTE(q, shift) & 15) | (BYTE(fifths, sub) & 1) << 4;
-    vstore(y + (4 * i + j) * to, vfma(to_floats(value), scale, min));
+  ROLLED for (int i = 0; i < 8; i++) {
+    vu four = q[i] >> shift, one = fifths[i] >> sub;
+    EACH_BYTE(j) emit(out, 4 * i + j, vfma(to_floats(four >> 8 * j & 15 | (one >> 8 * j & 1) << 4), scale, min));
   }
 }
 LANES(q6_k) {
   const u8 *p = rows + 210 * (g / 8);
   int part = (int)(g % 8), side = part >> 2, quarter = part & 3;
-  vf scale[2];
-  for (int r = 0; r < VL; r++) {
-    const u8 *row = p + r * stride;
-    float d = half(row + 208);
-    for (int s = 0; s < 2; s++) scale[s][r] = d * (float)(i8)row[192 + 2 * part + s];
-  }
+  /* A byte at the top of its lane is worth 2^24 as much. */
+  vf d = halves(word_of_rows(p + 206, stride) >> 16) * vset(0x1p-24f), scale[2];
+  vu packed = word_of_rows(p + 192 + part / 2 * 4, stride) >> part % 2 * 16;
+  for (int s = 0; s < 2; s++) scale[s] = d * to_floats(packed << (24 - 8 * s) & 0xff000000);
   vu low[8], high[8];
   bytes_of_rows(p + side * 64 + (quarter & 1) * 32, stride, low);
   bytes_of_rows(p + 128 + side * 32, stride, high);
-  EACH_HALF(s, i) EACH_BYTE(j) {
-    vu value = (BYTE(low, (quarter >> 1) * 4) & 15) | (BYTE(high, 2 * quarter) & 3) << 4;
-    vstore(y + (4 * i + j) * to, to_floats(value - 32) * scale[s]);
+  EACH_HALF(s, i) {
+    vu four = low[i] >> (quarter >> 1) * 4, two = high[i] >> 2 * quarter;
+    EACH_BYTE(j) emit(out, 4 * i + j, to_floats((four >> 8 * j & 15 | (two >> 8 * j & 3) << 4) - 32) * scale[s]);
   }
 }
 
 /* nf4 and fp4, of rows of whole groups, which then have one scale each. Of a byte the high nibble comes first. */
-INLINE void lanes_four_bit(const four_bit *q, const table16 *table, isize columns, isize row, isize g, float *y, isize to) {
+INLINE void lanes_four_bit(const four_bit *q, const table16 *table, isize columns, isize row, isize g, lanes_out out) {
   vf scale;
   for (int r = 0; r < VL; r++) {
     usize e = (usize)(row + r) * (usize)columns + (usize)(GROUP * g);
@@ -224,15 +247,17 @@ INLINE void lanes_four_bit(const four_bit *q, const table16 *table, isize column
   vu codes[4];
   words_of_rows(q->codes + row * (columns / 2) + 16 * g, columns / 2, codes);
 #if VL == 4
-  EACH_WORD(i, 4) UNROLLED for (int low = 0; low < 2; low++) {
-    u8x16 nibble = (u8x16)((low ? codes[i] : codes[i] >> 4) & 0x0f0f0f0f);
-    f32x16 values =
-      look_up(table, __builtin_shufflevector(nibble, nibble, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-    float *out = y + (8 * i + low) * to;
-    vstore(out, values.s0123 * scale);
-    vstore(out + 2 * to, values.s4567 * scale);
-    vstore(out + 4 * to, values.s89ab * scale);
-    vstore(out + 6 * to, values.scdef * scale);
+  EACH_WORD(i, 4) {
+    f32x16 values[2];
+    UNROLLED for (int low = 0; low < 2; low++) {
+      u8x16 nibble = (u8x16)((low ? codes[i] : codes[i] >> 4) & 0x0f0f0f0f);
+      nibble = __builtin_shufflevector(nibble, nibble, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+      values[low] = look_up(table, nibble);
+    }
+    for (int low = 0; low < 2; low++) emit(out, 8 * i + low, values[low].s0123 * scale);
+    for (int low = 0; low < 2; low++) emit(out, 8 * i + 2 + low, values[low].s4567 * scale);
+    for (int low = 0; low < 2; low++) emit(out, 8 * i + 4 + low, values[low].s89ab * scale);
+    for (int low = 0; low < 2; low++) emit(out, 8 * i + 6 + low, values[low].scdef * scale);
   }
 #else
   EACH_WORD(i, 4) UNROLLED for (int n = 0; n < 8; n++) {
@@ -243,7 +268,7 @@ INLINE void lanes_four_bit(const four_bit *q, const table16 *table, isize column
     vf lower = __builtin_ia32_permvarsf256(table->lo, index), upper = __builtin_ia32_permvarsf256(table->hi, index);
     vf value = vselect((index & 8) != 0, upper, lower);
 #endif
-    vstore(y + (8 * i + n) * to, value * scale);
+    emit(out, 8 * i + n, value * scale);
   }
 #endif
 }
@@ -272,7 +297,7 @@ static __attribute__((noinline)) void decode_turned(const weight *w, isize row, 
     table16 table = table_of(w->fourBits.values);
     for (isize r = 0; r < whole; r += VL)
       for (isize g = 0; g < groups; g++)
-        lanes_four_bit(&w->fourBits, &table, w->columns, row + r, start + g, y + r + g * GROUP * to, to);
+        lanes_four_bit(&w->fourBits, &table, w->columns, row + r, start + g, (lanes_out){y + r + g * GROUP * to, to, 0, 0});
   } else {
     const u8 *data = w->data + row * w->rowBytes;
     switch (w->format) {
@@ -280,7 +305,7 @@ static __attribute__((noinline)) void decode_turned(const weight *w, isize row, 
   case name: \
     for (isize r = 0; r < whole; r += VL) \
       for (isize g = 0; g < groups; g++) \
-        lanes_##function(data + r * w->rowBytes, w->rowBytes, start + g, y + r + g * GROUP * to, to); \
+        lanes_##function(data + r * w->rowBytes, w->rowBytes, start + g, (lanes_out){y + r + g * GROUP * to, to, 0, 0}); \
     break;
       FOR_FORMATS(CASE)
 #undef CASE

@@ -36,6 +36,45 @@ static void turn_blocks(const void *W, isize row, isize rows, isize first, isize
   decode_turned(W, row, rows, first, count, y, to);
 }
 
+/* Formats whose blocks are multiplied as they are decoded. WebAssembly, which every page carries, has them for the usual ones. */
+#if defined(__wasm__)
+#define FOR_FUSED(X) X(Q4_0, q4_0) X(Q4_1, q4_1) X(Q8_0, q8_0) X(Q4_K, q4_k) X(Q6_K, q6_k)
+#else
+#define FOR_FUSED FOR_FORMATS
+#endif
+static int is_fused(const weight *w) {
+  switch (w->format) {
+#define CASE(name, function) case name:
+    FOR_FUSED(CASE)
+#undef CASE
+    return w->columns % GROUP == 0;
+    default: return 0;
+  }
+}
+
+static void multiply_blocks(const void *W, isize row, isize vectors, const float *x, const u8 *ahead, float *sums) {
+  const weight *w = W;
+  isize groups = w->columns / GROUP;
+  const u8 *data = w->data + row * w->rowBytes;
+  foresight next = {ahead, ahead, VL * w->rowBytes / groups};
+  for (isize r = 0; r < vectors; r++) vstore(sums + r * VL, vset(0.0f));
+  switch (w->format) {
+    /* Groups of some vectors in turns: their chains of additions run beside each other. */
+#define CASE(name, function) \
+  case name: \
+    for (isize g = 0; g < groups; g++) \
+      for (isize r = 0; r < vectors; r++) { \
+        foresee(&next); \
+        vf sum = vload(sums + r * VL); \
+        lanes_##function(data + r * VL * w->rowBytes, w->rowBytes, g, (lanes_out){.x = x + g * GROUP, .sum = &sum}); \
+        vstore(sums + r * VL, sum); \
+      } \
+    break;
+    FOR_FUSED(CASE)
+#undef CASE
+  }
+}
+
 KERNEL(matmulQuantized) {
   int transposed = a[8] != 0;
   isize m = SIZE(a[5]), rows = SIZE(a[6]), columns = SIZE(a[7]);
@@ -43,7 +82,8 @@ KERNEL(matmulQuantized) {
   if (m <= FEW && !transposed) {
     const u8 *bytes = decoded.rowBytes > 0 ? decoded.data : decoded.fourBits.codes;
     isize rowBytes = decoded.rowBytes > 0 ? decoded.rowBytes : columns / 2;
-    few_rows(w, (row_source){&decoded, turn_blocks, bytes, rowBytes}, rows, columns, F32(a[1]), m, F32(a[0]));
+    row_source source = {&decoded, turn_blocks, is_fused(&decoded) ? multiply_blocks : 0, bytes, rowBytes};
+    few_rows(w, source, rows, columns, F32(a[1]), m, F32(a[0]));
     return;
   }
   product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns};

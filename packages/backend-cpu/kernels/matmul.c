@@ -67,6 +67,24 @@ static void turn_dense(const void *b, isize row, isize rows, isize first, isize 
   turn_floats(B->data, B->columnStride, row, rows, first, count, y, to);
 }
 
+static void multiply_dense(const void *b, isize row, isize vectors, const float *x, const u8 *ahead, float *sums) {
+  const matrix *B = b;
+  isize columns = B->columnStride, stride = columns * (isize)sizeof(float);
+  const u8 *data = (const u8 *)(B->data + row * columns);
+  foresight next = {ahead, ahead, VL * 16};
+  for (isize r = 0; r < vectors; r++) vstore(sums + r * VL, vset(0.0f));
+  for (isize k = 0; k < columns; k += 4)
+    for (isize r = 0; r < vectors; r++) {
+      foresee(&next);
+      vu q[4];
+      words_of_rows(data + r * VL * stride + k * (isize)sizeof(float), stride, q);
+      vf sum = vload(sums + r * VL);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 4; i++) sum = vfma(vset(x[k + i]), (vf)q[i], sum);
+      vstore(sums + r * VL, sum);
+    }
+}
+
 KERNEL(matmul) {
   product p = {.c = F32(a[0]), .m = SIZE(a[5]), .n = SIZE(a[6]), .k = SIZE(a[7])};
   isize batch = SIZE(a[4]);
@@ -74,7 +92,7 @@ KERNEL(matmul) {
   p.a = transposeA ? (matrix){F32(a[1]), 1, p.m} : (matrix){F32(a[1]), p.k, 1};
   p.b = transposeB ? (matrix){F32(a[2]), 1, p.k} : (matrix){F32(a[2]), p.n, 1};
   if (batch == 1 && p.m <= FEW && !transposeA && transposeB && p.n >= WIDE) {
-    row_source rows = {&p.b, turn_dense, (const u8 *)p.b.data, p.k * (isize)sizeof(float)};
+    row_source rows = {&p.b, turn_dense, p.k % 4 == 0 ? multiply_dense : 0, (const u8 *)p.b.data, p.k * (isize)sizeof(float)};
     few_rows(w, rows, p.n, p.k, p.a.data, p.m, p.c);
   } else if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
     narrow(w, &p);
