@@ -43,13 +43,13 @@ export function timeKernels(backend: CpuBackend): Map<string, KernelTime> {
 }
 
 function kindOf(name: string, operands: readonly unknown[]): string {
-  if (name === 'matmul') {
-    const { m, n, k, transposeA, transposeB } = operands[2] as MatmulSpec;
+  if (name === 'matmul' || name === 'matmulAccumulate') {
+    const { m, n, k, transposeA, transposeB } = operands.at(-1) as MatmulSpec;
     const form = `a${transposeA ? '^T' : ''} b${transposeB ? '^T' : ''}`;
-    return Math.min(m, n, k) < NARROW ? `matmul of low rank, ${form}` : `matmul, ${form}`;
+    return Math.min(m, n, k) < NARROW ? `${name} of low rank, ${form}` : `${name}, ${form}`;
   }
-  if (name === 'matmulQuantized') {
-    return `matmulQuantized, x W${(operands[2] as QuantizedMatmulSpec).transposed ? '' : '^T'}`;
+  if (name === 'matmulQuantized' || name === 'matmulQuantizedAccumulate') {
+    return `${name}, x W${(operands.at(-1) as QuantizedMatmulSpec).transposed ? '' : '^T'}`;
   }
   if (name === 'binary' || name === 'unary' || name === 'reduce') {
     const broadcasts = name === 'binary' && String(operands[2]) !== String(operands[4]);
@@ -59,12 +59,12 @@ function kindOf(name: string, operands: readonly unknown[]): string {
 }
 
 function operationsOf(name: string, operands: readonly unknown[]): number {
-  if (name === 'matmul') {
-    const { batch, m, n, k } = operands[2] as MatmulSpec;
+  if (name === 'matmul' || name === 'matmulAccumulate') {
+    const { batch, m, n, k } = operands.at(-1) as MatmulSpec;
     return 2 * batch * m * n * k;
   }
-  if (name === 'matmulQuantized') {
-    const { m, rows, columns } = operands[2] as QuantizedMatmulSpec;
+  if (name === 'matmulQuantized' || name === 'matmulQuantizedAccumulate') {
+    const { m, rows, columns } = operands.at(-1) as QuantizedMatmulSpec;
     return 2 * m * rows * columns;
   }
   return 0;

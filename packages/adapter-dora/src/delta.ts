@@ -1,6 +1,6 @@
 import {
   add,
-  addInto,
+  addLowRank,
   columnGain,
   CoreError,
   div,
@@ -42,7 +42,7 @@ export function change(x: Tensor, product: Tensor, pair: LowRankPair, magnitude:
  * @param product W x, [..., out], which is taken over.
  */
 export function scaledSum(x: Tensor, product: Tensor, pair: LowRankPair, magnitude: Tensor, norms: Tensor): Tensor {
-  return columnGain(addInto(product, lowRankDelta(x, pair, 'dora.output')), div(magnitude, norms));
+  return columnGain(addLowRank(product, x, pair, 'dora.output'), div(magnitude, norms));
 }
 
 /**

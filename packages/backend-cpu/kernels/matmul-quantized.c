@@ -29,7 +29,7 @@ static void strip(const product *p, const float *a, isize aRow, isize i, isize r
     for (isize q = 0; q < columns; q += NR)
       decode_turned(p->weight, j + q, min_size(NR, columns - q), k, depth, packed + q * depth, NR);
   }
-  multiply(a, aRow, packed, depth * NR, NR, p->c + i * p->n + j, p->n, rows, columns, depth, k == 0);
+  multiply(a, aRow, packed, depth * NR, NR, p->c + i * p->n + j, p->n, rows, columns, depth, k == 0 && !p->adds);
 }
 
 static void turn_blocks(const void *W, isize row, isize rows, isize first, isize count, float *y, isize to) {
@@ -76,17 +76,17 @@ static void multiply_blocks(const void *W, isize row, isize vectors, const float
 }
 
 KERNEL(matmulQuantized) {
-  int transposed = a[8] != 0;
+  int transposed = a[8] != 0, adds = a[9] != 0;
   isize m = SIZE(a[5]), rows = SIZE(a[6]), columns = SIZE(a[7]);
   weight decoded = weight_of((int)a[4], U8(a[2]), rows, columns);
-  if (m <= FEW && !transposed) {
+  if (m <= FEW && !transposed && !adds) {
     const u8 *bytes = decoded.rowBytes > 0 ? decoded.data : decoded.fourBits.codes;
     isize rowBytes = decoded.rowBytes > 0 ? decoded.rowBytes : columns / 2;
     row_source source = {&decoded, turn_blocks, is_fused(&decoded) ? multiply_blocks : 0, bytes, rowBytes};
     few_rows(w, source, rows, columns, F32(a[1]), m, F32(a[0]));
     return;
   }
-  product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns};
+  product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns, .adds = adds};
   p.a = (matrix){F32(a[1]), p.k, 1};
   p.b = transposed ? (matrix){0, columns, 1} : (matrix){0, 1, columns};
   p.weight = &decoded;

@@ -11,12 +11,12 @@ static void strip(const product *p, const float *a, isize aRow, isize i, isize r
   float *c = p->c + i * p->n + j;
   /* Few rows do not pay for a copy of what lies in order already. */
   if (b.columnStride == 1 && rows <= 2 * MR && columns % VL == 0) {
-    multiply(a, aRow, b.data, NR, b.rowStride, c, p->n, rows, columns, depth, k == 0);
+    multiply(a, aRow, b.data, NR, b.rowStride, c, p->n, rows, columns, depth, k == 0 && !p->adds);
     return;
   }
   _Alignas(64) float packed[KC * STRIP];
   pack_b(packed, b, depth, columns);
-  multiply(a, aRow, packed, depth * NR, NR, c, p->n, rows, columns, depth, k == 0);
+  multiply(a, aRow, packed, depth * NR, NR, c, p->n, rows, columns, depth, k == 0 && !p->adds);
 }
 
 /* Steps of k in a block of the turned case, which reads A's rows where they lie. */
@@ -27,6 +27,9 @@ static void narrow(worker *w, const product *p) {
   isize m = p->m, n = p->n, k = p->k, stride = p->a.rowStride;
   for (isize top, end; team_range(w, m, NARROW, &top, &end);) {
     _Alignas(64) float packed[KC * NR], sums[NARROW * NR];
+    if (p->adds)
+      for (isize i = top; i < end; i++)
+        for (isize j = 0; j < NR; j++) sums[(i - top) * NR + j] = j < n ? p->c[i * n + j] : 0.0f;
     for (isize step = 0; step == 0 || step < k; step += KC) {
       isize depth = min_size(KC, k - step);
       pack_b_panel(packed, at(p->b, step, 0), depth, n);
@@ -36,7 +39,7 @@ static void narrow(worker *w, const product *p) {
           for (isize r = MR; r < 2 * MR; r++)
             for (isize j = 0; j < depth; j += 16) prefetch(p->a.data + (i + r) * stride + step + j);
         any_tile(min_size(MR, end - i), n <= VL ? 1 : 2, depth, p->a.data + i * stride + step, stride, packed, NR,
-                 sums + (i - top) * NR, NR, step == 0);
+                 sums + (i - top) * NR, NR, step == 0 && !p->adds);
       }
     }
     for (isize i = top; i < end; i++)
@@ -49,15 +52,39 @@ static void turned(worker *w, const product *p) {
   isize m = p->m, n = p->n, k = p->k;
   for (isize left, end; team_range(w, m, NARROW, &left, &end);) {
     _Alignas(64) float apack[SHALLOW * 2 * MR], sums[2 * MR * NARROW];
+    if (p->adds)
+      for (isize i = left; i < end; i++)
+        for (isize j = 0; j < n; j++) sums[j * NARROW + i - left] = p->c[i * n + j];
     for (isize step = 0; step == 0 || step < k; step += SHALLOW) {
       isize depth = min_size(SHALLOW, k - step);
       matrix b = at(p->b, step, 0);
       pack_a(apack, (matrix){b.data, b.columnStride, b.rowStride}, n, depth);
       const float *rows = p->a.data + step * m + left;
-      multiply(apack, 0, rows, NR, m, sums, NARROW, n, end - left, depth, step == 0);
+      multiply(apack, 0, rows, NR, m, sums, NARROW, n, end - left, depth, step == 0 && !p->adds);
     }
     for (isize i = left; i < end; i++)
       for (isize j = 0; j < n; j++) p->c[i * n + j] = sums[j * NARROW + i - left];
+  }
+}
+
+/* Depth of a product of low rank, and how much of B is packed for some of its rows. */
+#define LOW 64
+#define LOW_B (4 * 1024)
+
+/* Few steps of k (h B^T of a LoRA's forward, dh A of its backward): most of the time goes to C, which is taken row by row. */
+static __attribute__((noinline)) void widening(worker *w, const product *p) {
+  isize m = p->m, n = p->n, k = p->k, stride = p->a.rowStride;
+  isize most = LOW_B / (k * NR) * NR;
+  isize grain = divide_up(1 << 19, MR * n * (k + 1)) * MR;
+  for (isize top, end; team_range(w, m, grain, &top, &end);) {
+    _Alignas(64) float packed[LOW_B];
+    for (isize j = 0; j < n; j += most) {
+      isize columns = min_size(most, n - j);
+      pack_b(packed, at(p->b, 0, j), k, columns);
+      for (isize i = top; i < end; i += MR)
+        multiply(p->a.data + i * stride, stride, packed, k * NR, NR, p->c + i * n + j, n, min_size(MR, end - i), columns, k,
+                 !p->adds);
+    }
   }
 }
 
@@ -86,18 +113,20 @@ static void multiply_dense(const void *b, isize row, isize vectors, const float 
 }
 
 KERNEL(matmul) {
-  product p = {.c = F32(a[0]), .m = SIZE(a[5]), .n = SIZE(a[6]), .k = SIZE(a[7])};
+  product p = {.c = F32(a[0]), .m = SIZE(a[5]), .n = SIZE(a[6]), .k = SIZE(a[7]), .adds = a[12] != 0};
   isize batch = SIZE(a[4]);
   int transposeA = a[8] != 0, transposeB = a[9] != 0;
   p.a = transposeA ? (matrix){F32(a[1]), 1, p.m} : (matrix){F32(a[1]), p.k, 1};
   p.b = transposeB ? (matrix){F32(a[2]), 1, p.k} : (matrix){F32(a[2]), p.n, 1};
-  if (batch == 1 && p.m <= FEW && !transposeA && transposeB && p.n >= WIDE) {
+  if (batch == 1 && p.m <= FEW && !transposeA && transposeB && p.n >= WIDE && !p.adds) {
     row_source rows = {&p.b, turn_dense, p.k % 4 == 0 ? multiply_dense : 0, (const u8 *)p.b.data, p.k * (isize)sizeof(float)};
     few_rows(w, rows, p.n, p.k, p.a.data, p.m, p.c);
   } else if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
     narrow(w, &p);
   else if (batch == 1 && p.n <= 2 * MR && transposeA && p.m >= NARROW && p.m % VL == 0)
     turned(w, &p);
+  else if (batch == 1 && !transposeA && p.m > MC_ALONE && p.n > 0 && p.k > 0 && p.k <= LOW)
+    widening(w, &p);
   else
     multiply_batch(w, &p, batch, a[10] != 0 ? p.m * p.k : 0, a[11] != 0 ? p.k * p.n : 0, F32(a[3]));
 }

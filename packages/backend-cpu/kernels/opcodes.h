@@ -22,9 +22,9 @@
   K(copyRows, "target source rows bytes targetStride sourceStride") \
   K(cast, "y x length to") \
   K(accumulate, "target source length") \
-  K(matmul, "c a b scratch batch m n k transposeA transposeB batchA batchB") \
+  K(matmul, "c a b scratch batch m n k transposeA transposeB batchA batchB adds") \
   /* fused */ \
-  K(matmulQuantized, "y x weight scratch format m rows columns transposed") \
+  K(matmulQuantized, "y x weight scratch format m rows columns transposed adds") \
   K(gatherQuantized, "y table indices format rows columns count") \
   K(silu, "y x length") \
   K(siluBackward, "dx x dy length") \

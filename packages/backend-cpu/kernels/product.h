@@ -21,6 +21,7 @@ typedef struct product {
   matrix a, b; /* a [m, k]; b [k, n] where it is dense */
   float *c;
   isize m, n, k;
+  int adds; /* sums go on from what c holds */
   const struct weight *weight; /* else it is block-quantized */
 } product;
 

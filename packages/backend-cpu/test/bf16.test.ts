@@ -56,15 +56,22 @@ function toBf16(x: number): number {
 /**
  * Holds every element against the sum in float64 of the rounded operands. A product of two bf16 is exact in f32, so only additions round,
  * to nearest, by 2^-24 of a partial sum, which the magnitudes of the terms bound. From a term to the sum lead at most
- * k + 1 of them: AMX adds up even and odd steps apart, joins the two, and adds that to what was there. Second-order terms are
+ * k + 1 of them: AMX adds up even and odd steps apart, joins the two, and adds that to what was there, a target's number like the
+ * others (as many blocks have as many such additions, of which there are fewer than terms). Second-order terms are
  * less than 1 % while k < 10^5.
  */
-function expectSums(actual: ArrayLike<number>, a: Float32Array, b: Float32Array, spec: MatmulSpec): void {
+function expectSums(
+  actual: ArrayLike<number>,
+  a: Float32Array,
+  b: Float32Array,
+  spec: MatmulSpec,
+  target?: Float32Array,
+): void {
   const { batch, m, n, k } = spec;
   expect(actual.length).toBe(batch * m * n);
   eachElement(a.map(toBf16), b.map(toBf16), spec, (at, row, column) => {
-    let sum = 0;
-    let magnitude = 0;
+    let sum = target?.[at] ?? 0;
+    let magnitude = Math.abs(sum);
     for (let l = 0; l < k; l++) {
       const term = row[l]! * column[l]!;
       sum += term;
@@ -77,9 +84,10 @@ function expectSums(actual: ArrayLike<number>, a: Float32Array, b: Float32Array,
   });
 }
 
-async function product(backend: CpuBackend, a: Float32Array, b: Float32Array, spec: MatmulSpec) {
+async function product(backend: CpuBackend, a: Float32Array, b: Float32Array, spec: MatmulSpec, target?: Float32Array) {
   const operands = [backend.upload(a, 'f32'), backend.upload(b, 'f32')] as const;
-  const c = backend.kernels.matmul(...operands, spec);
+  const c = target === undefined ? backend.kernels.matmul(...operands, spec) : backend.upload(target, 'f32');
+  if (target !== undefined) backend.kernels.matmulAccumulate!(c, ...operands, spec);
   const values = (await backend.read(c)) as Float32Array;
   for (const storage of [...operands, c]) backend.free(storage);
   return values;
@@ -112,6 +120,10 @@ describe.each(sets)('$instructionSet', ({ instructionSet, backends }) => {
       const sums = await product(one, a, b, spec);
       expectSums(sums, a, b, spec);
       expectSameNumbers(await product(two, a, b, spec), sums, '2 threads');
+      const target = numbers(sums.length, 99);
+      const added = await product(one, a, b, spec, target);
+      expectSums(added, a, b, spec, target);
+      expectSameNumbers(await product(two, a, b, spec, target), added, '2 threads, added to a target');
     });
   }
 

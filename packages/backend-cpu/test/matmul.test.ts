@@ -11,11 +11,11 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(backends.map((backend) => backend.dispose())));
 
-/** The definition: one chain of fused multiply-adds over ascending k. */
-function chains(a: Float32Array, b: Float32Array, spec: MatmulSpec): Float32Array {
+/** The definition: one chain of fused multiply-adds over ascending k, from 0 or from what is in the target. */
+function chains(a: Float32Array, b: Float32Array, spec: MatmulSpec, target?: Float32Array): Float32Array {
   const c = new Float32Array(spec.batch * spec.m * spec.n);
   eachElement(a, b, spec, (at, row, column) => {
-    let sum = 0;
+    let sum = target?.[at] ?? 0;
     for (let l = 0; l < spec.k; l++) sum = exactFma(row[l]!, column[l]!, sum);
     c[at] = sum;
   });
@@ -35,6 +35,8 @@ const shapes = [
   { m: 131, n: 8, k: 521 },
   { m: 211, n: 41, k: 29 },
   { m: 1031, n: 33, k: 8 },
+  { m: 77, n: 1033, k: 9 },
+  { m: 45, n: 35, k: 64 },
 ];
 
 describe('each element of a product is one chain of fused multiply-adds over ascending k, bit for bit', () => {
@@ -44,13 +46,19 @@ describe('each element of a product is one chain of fused multiply-adds over asc
 
   async function expectChains(a: Float32Array, b: Float32Array, spec: MatmulSpec): Promise<void> {
     const expected = chains(a, b, spec);
+    const target = numbers(expected.length, 99);
+    const accumulated = chains(a, b, spec, target);
     const fused = backends.filter((backend) => backend.supports.fusedMultiplyAdd);
     expect(fused.length).toBeGreaterThan(0);
     for (const backend of fused) {
       const operands = [backend.upload(a, 'f32'), backend.upload(b, 'f32')] as const;
       const product = backend.kernels.matmul(...operands, spec);
-      expectSameNumbers(await backend.read(product), expected, `${backend.engine}, ${backend.threads} threads`);
-      for (const storage of [...operands, product]) backend.free(storage);
+      const sum = backend.upload(target, 'f32');
+      backend.kernels.matmulAccumulate!(sum, ...operands, spec);
+      const where = `${backend.engine}, ${backend.threads} threads`;
+      expectSameNumbers(await backend.read(product), expected, where);
+      expectSameNumbers(await backend.read(sum), accumulated, `${where}, added to a target`);
+      for (const storage of [...operands, product, sum]) backend.free(storage);
     }
   }
 });

@@ -82,15 +82,20 @@ async function everyKernel(backend: Backend): Promise<Results> {
   const trained8bit = [{ parameter: parameter8bit, gradient: dy, length, ...state }];
   kernels.adamw8bit!(trained8bit, maps, gradientScale, step);
 
+  const sums = { quantizedSum: random(131 * 288), denseSum: random(rows * 77) };
+  kernels.matmulQuantizedAccumulate!(sums.quantizedSum, random(131 * rows), blocks, { ...quantized, transposed: true });
   const product = { batch: 1, m: rows, n: 77, k: columns, batchA: true, batchB: true };
+  const flat = { ...product, transposeA: false, transposeB: false };
+  kernels.matmulAccumulate!(sums.denseSum, x, random(columns * 77), flat);
   const storages: Record<string, Storage> = {
+    ...sums,
     exp: kernels.unary('exp', x, length),
     log: kernels.unary('log', positive(length), length),
     tanh: kernels.unary('tanh', x, length),
     sigmoid: kernels.unary('sigmoid', x, length),
     sum: kernels.reduce('sum', x, 1, length, 1),
     sumOfSquares: kernels.sumOfSquares!([x, small, y], [length, 777, length]),
-    matmul: kernels.matmul(x, random(columns * 77), { ...product, transposeA: false, transposeB: false }),
+    matmul: kernels.matmul(x, random(columns * 77), flat),
     matmulQuantized: kernels.matmulQuantized!(random(131 * 288), blocks, { ...quantized, transposed: false }),
     matmulQuantizedTransposed: kernels.matmulQuantized!(random(131 * rows), blocks, { ...quantized, transposed: true }),
     gatherQuantized: kernels.gatherQuantized!(blocks, 'q4_1', rows, 288, integers([3, 210, 3]), 3),

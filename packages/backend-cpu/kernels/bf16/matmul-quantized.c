@@ -33,7 +33,7 @@ static void pack_strip(const product *p, bf16 *target, isize j, isize columns, i
 KERNEL(matmulQuantized) {
   int transposed = a[8] != 0;
   isize m = SIZE(a[5]), rows = SIZE(a[6]), columns = SIZE(a[7]);
-  product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns};
+  product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns, .adds = a[9] != 0};
   p.a = (operand){F32(a[1]), p.k, 1};
   p.b = transposed ? (operand){0, 1, columns} : (operand){0, columns, 1};
   weight decoded = weight_of((int)a[4], U8(a[2]), rows, columns);

@@ -6,7 +6,7 @@ static void pack_strip(const product *p, bf16 *target, isize j, isize columns, i
 }
 
 KERNEL(matmul) {
-  product p = {.c = F32(a[0]), .m = SIZE(a[5]), .n = SIZE(a[6]), .k = SIZE(a[7])};
+  product p = {.c = F32(a[0]), .m = SIZE(a[5]), .n = SIZE(a[6]), .k = SIZE(a[7]), .adds = a[12] != 0};
   isize batch = SIZE(a[4]);
   p.a = a[8] != 0 ? (operand){F32(a[1]), 1, p.m} : (operand){F32(a[1]), p.k, 1};
   p.b = a[9] != 0 ? (operand){F32(a[2]), p.k, 1} : (operand){F32(a[2]), 1, p.n};

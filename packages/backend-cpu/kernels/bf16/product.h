@@ -22,6 +22,7 @@ typedef struct product {
   operand a, b; /* a [m, k]; b [k, n] where it is dense */
   float *c;
   isize m, n, k;
+  int adds; /* sums go on from what c holds */
   const struct weight *weight; /* else it is block-quantized */
 } product;
 
@@ -63,7 +64,7 @@ static void alone(worker *w, const product *all, isize batch, isize strideA, isi
         isize steps = min_size(depth, k - step);
         pack_a(packedA, at(p.a, i, step), rows, steps);
         pack_strips(&p, packedB, j, end, step, steps);
-        multiply_strips(&p, packedA, packedB, i, rows, j, end, steps, step == 0);
+        multiply_strips(&p, packedA, packedB, i, rows, j, end, steps, step == 0 && !p.adds);
       }
     }
 }
@@ -90,7 +91,7 @@ static void together(worker *w, const product *p, char *scratch) {
       if (chunk < tasks) {
         isize i = chunk * rows, number = min_size(rows, m - i);
         pack_a(packedA, at(p->a, i, step), number, count);
-        multiply_strips(p, packedA, packed, i, number, j, end, count, step == 0);
+        multiply_strips(p, packedA, packed, i, number, j, end, count, step == 0 && !p->adds);
       } else if (bySteps) {
         isize first = (chunk - tasks) * STEPS;
         for (isize q = j; q < end && first < count; q += STRIP)

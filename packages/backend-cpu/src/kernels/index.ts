@@ -12,8 +12,8 @@ import { dropout } from './dropout.ts';
 import { fill } from './fill.ts';
 import { gather, scatterAdd } from './gather.ts';
 import { gatherQuantized } from './gather-quantized.ts';
-import { matmul } from './matmul.ts';
-import { matmulQuantized } from './matmul-quantized.ts';
+import { matmul, matmulAccumulate } from './matmul.ts';
+import { matmulQuantized, matmulQuantizedAccumulate } from './matmul-quantized.ts';
 import { permute } from './permute.ts';
 import { reduce } from './reduce.ts';
 import { rmsNorm, rmsNormBackward, rmsNormWeightBackward } from './rms-norm.ts';
@@ -42,7 +42,9 @@ const makers = {
   gather,
   gatherQuantized,
   matmul,
+  matmulAccumulate,
   matmulQuantized,
+  matmulQuantizedAccumulate,
   permute,
   reduce,
   rmsNorm,

@@ -1,4 +1,4 @@
-import type { Primitives } from '@lowrank/core';
+import type { FusedKernels, MatmulSpec, Primitives, Storage } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import { opcodes } from '../generated/opcodes.ts';
 import { bf16PackingBytes } from './bf16-packing.ts';
@@ -21,21 +21,31 @@ export function packingBytes({ threads, productOperands }: Device, batch: number
 export const matmul =
   (device: Device): Primitives['matmul'] =>
   (a, b, spec) => {
-    const { batch, m, n, k } = spec;
-    const c = device.output(batch * m * n);
-    device.run(opcodes.matmul, [
-      device.address(c),
-      device.address(a),
-      device.address(b),
-      device.scratch(packingBytes(device, batch, m, n)),
-      batch,
-      m,
-      n,
-      k,
-      Number(spec.transposeA),
-      Number(spec.transposeB),
-      Number(spec.batchA),
-      Number(spec.batchB),
-    ]);
+    const c = device.output(spec.batch * spec.m * spec.n);
+    multiply(device, c, a, b, spec, false);
     return c;
   };
+
+export const matmulAccumulate =
+  (device: Device): FusedKernels['matmulAccumulate'] =>
+  (target, a, b, spec) =>
+    multiply(device, target, a, b, spec, true);
+
+function multiply(device: Device, c: Storage, a: Storage, b: Storage, spec: MatmulSpec, adds: boolean): void {
+  const { batch, m, n, k } = spec;
+  device.run(opcodes.matmul, [
+    device.address(c),
+    device.address(a),
+    device.address(b),
+    device.scratch(packingBytes(device, batch, m, n)),
+    batch,
+    m,
+    n,
+    k,
+    Number(spec.transposeA),
+    Number(spec.transposeB),
+    Number(spec.batchA),
+    Number(spec.batchB),
+    Number(adds),
+  ]);
+}

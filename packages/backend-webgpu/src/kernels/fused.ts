@@ -6,7 +6,8 @@ import { attention, attentionBackward } from './attention.ts';
 import { crossEntropy, crossEntropyBackward } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
 import { gatherQuantized } from './gather-quantized.ts';
-import { matmulQuantized } from './matmul-quantized.ts';
+import { matmulAccumulate } from './matmul.ts';
+import { matmulQuantized, matmulQuantizedAccumulate } from './matmul-quantized.ts';
 import { rmsNorm, rmsNormBackward, rmsNormWeightBackward } from './rms-norm.ts';
 import { rope } from './rope.ts';
 import { silu, siluBackward } from './silu.ts';
@@ -24,7 +25,9 @@ export const fused: { readonly [Name in keyof FusedKernels]?: (device: Device) =
   crossEntropyBackward,
   dropout,
   gatherQuantized,
+  matmulAccumulate,
   matmulQuantized,
+  matmulQuantizedAccumulate,
   rmsNorm,
   rmsNormBackward,
   rmsNormWeightBackward,

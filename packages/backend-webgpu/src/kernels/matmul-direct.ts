@@ -1,22 +1,28 @@
 import type { ElementType, Program } from '../device/program.ts';
+import { put } from '../wgsl/put.ts';
 import { memoized } from './memoized.ts';
 
 const parameters = { m: 'u32', n: 'u32', k: 'u32', results: 'u32', strideA: 'u32', strideB: 'u32' } as const;
 
 /**
  * Short sums and small matrices, which do not repay workgroup memory: an invocation for `rows` x 4 results, straight from where the
- * operands lie. `vectorB`: b lies along n in whole vectors.
+ * operands lie. `vectorB`: b lies along n in whole vectors. `adds`: to what is in c.
  */
-export const directProgram: (rows: 1 | 4, transposeA: boolean, transposeB: boolean, vectorB: boolean) => Program =
-  memoized((rows, transposeA, transposeB, vectorB) => {
-    const each = Array.from({ length: rows }, (_, row) => row);
-    const element: ElementType = vectorB ? 'vec4f' : 'f32';
-    return {
-      name: 'matmul, direct',
-      operands: { a: 'read f32', b: `read ${element}`, c: 'write f32' },
-      parameters,
-      workgroup: 64,
-      declarations: /* wgsl */ `
+export const directProgram: (
+  rows: 1 | 4,
+  transposeA: boolean,
+  transposeB: boolean,
+  vectorB: boolean,
+  adds: boolean,
+) => Program = memoized((rows, transposeA, transposeB, vectorB, adds) => {
+  const each = Array.from({ length: rows }, (_, row) => row);
+  const element: ElementType = vectorB ? 'vec4f' : 'f32';
+  return {
+    name: 'matmul, direct',
+    operands: { a: 'read f32', b: `read ${element}`, c: 'write f32' },
+    parameters,
+    workgroup: 64,
+    declarations: /* wgsl */ `
 fn elementOfA(start: u32, row: u32, k: u32) -> f32 {
   return load_a(start + ${transposeA ? 'k * p.m + min(row, p.m - 1u)' : 'min(row, p.m - 1u) * p.k + k'});
 }
@@ -26,12 +32,12 @@ fn fourOfB(start: u32, k: u32, column: u32) -> vec4f {
 fn storeRow(matrix: u32, row: u32, column: u32, value: vec4f) {
   if (row >= p.m) { return; }
   let i = (matrix * p.m + row) * p.n + column;
-  store_c(i, value.x);
-  if (column + 1u < p.n) { store_c(i + 1u, value.y); }
-  if (column + 2u < p.n) { store_c(i + 2u, value.z); }
-  if (column + 3u < p.n) { store_c(i + 3u, value.w); }
+  ${put(adds, 'c', 'i', 'value.x')};
+  if (column + 1u < p.n) { ${put(adds, 'c', 'i + 1u', 'value.y')}; }
+  if (column + 2u < p.n) { ${put(adds, 'c', 'i + 2u', 'value.z')}; }
+  if (column + 3u < p.n) { ${put(adds, 'c', 'i + 3u', 'value.w')}; }
 }`,
-      body: /* wgsl */ `
+    body: /* wgsl */ `
   let i = group * 64u + local;
   if (i >= p.results) { return; }
   let across = (p.n + 3u) / 4u;
@@ -45,8 +51,8 @@ fn storeRow(matrix: u32, row: u32, column: u32, value: vec4f) {
     ${each.map((at) => `c${at} += elementOfA(matrix * p.strideA, row + ${at}u, k) * b;`).join('\n    ')}
   }
   ${each.map((at) => `storeRow(matrix, row + ${at}u, column, c${at});`).join('\n  ')}`,
-    };
-  });
+  };
+});
 
 /** Columns beyond the last repeat it; their results are not stored. */
 function fourElements(transposeB: boolean): string {
@@ -61,19 +67,20 @@ function fourElements(transposeB: boolean): string {
  * Few rows of a with b transposed, as when a token is generated: 32 lanes share a result, and read b along the axis that lies in
  * memory. Their sums are added in the order of a tree.
  */
-export const dotProgram: (vector: boolean, transposeA: boolean) => Program = memoized((vector, transposeA) => {
-  const element: ElementType = vector ? 'vec4f' : 'f32';
-  const step = vector ? 4 : 1;
-  // A transposed row of a is no vector in memory, and short.
-  const elementOfA = transposeA ? 'load_a(startA + k * p.m + row)' : 'load_a(startA + row * p.k + k)';
-  const vectorOfA = `load_a((startA + row * p.k + k) / 4u)`;
-  return {
-    name: 'matmul, dot products',
-    operands: { a: `read ${element}`, b: `read ${element}`, c: 'write f32' },
-    parameters,
-    workgroup: 64,
-    declarations: 'var<workgroup> sums: array<f32, 64>;',
-    body: /* wgsl */ `
+export const dotProgram: (vector: boolean, transposeA: boolean, adds: boolean) => Program = memoized(
+  (vector, transposeA, adds) => {
+    const element: ElementType = vector ? 'vec4f' : 'f32';
+    const step = vector ? 4 : 1;
+    // A transposed row of a is no vector in memory, and short.
+    const elementOfA = transposeA ? 'load_a(startA + k * p.m + row)' : 'load_a(startA + row * p.k + k)';
+    const vectorOfA = `load_a((startA + row * p.k + k) / 4u)`;
+    return {
+      name: 'matmul, dot products',
+      operands: { a: `read ${element}`, b: `read ${element}`, c: 'write f32' },
+      parameters,
+      workgroup: 64,
+      declarations: 'var<workgroup> sums: array<f32, 64>;',
+      body: /* wgsl */ `
   let result = group * 2u + local / 32u;
   let lane = local % 32u;
   var sum = 0.0;
@@ -93,6 +100,7 @@ export const dotProgram: (vector: boolean, transposeA: boolean) => Program = mem
     if (lane < half) { sums[local] += sums[local + half]; }
     workgroupBarrier();
   }
-  if (lane == 0u && result < p.results) { store_c(result, sums[local]); }`,
-  };
-});
+  if (lane == 0u && result < p.results) { ${put(adds, 'c', 'result', 'sums[local]')}; }`,
+    };
+  },
+);

@@ -1,8 +1,9 @@
-import type { BlockFormat, FusedKernels } from '@lowrank/core';
+import type { BlockFormat, FusedKernels, QuantizedMatmulSpec, Storage } from '@lowrank/core';
 import type { Device } from '../device.ts';
 import type { Program } from '../device/program.ts';
 import { decoderOf } from '../wgsl/blocks/index.ts';
 import { panelOf, type PanelType } from '../wgsl/panels.ts';
+import { put } from '../wgsl/put.ts';
 import { rowFunctions, rowWorkgroup } from '../wgsl/rows.ts';
 import { memoized } from './memoized.ts';
 import { blockOperands, blockParameters } from './quantized-operand.ts';
@@ -18,7 +19,7 @@ const workgroup = 64;
  * Blocks are decoded into the tile of W in workgroup memory, 16 weights at a time, so that scales are unpacked once for those. Both
  * tiles hold f32, or f16 where the user asked for it.
  *
- * `x4`, `y4`: rows of x (of y) are whole vectors of four; `whole`: rows of W are whole groups of 16.
+ * `x4`, `y4`: rows of x (of y) are whole vectors of four; `whole`: rows of W are whole groups of 16. `adds`: to what is in y.
  */
 const tiled = memoized(
   (
@@ -28,6 +29,7 @@ const tiled = memoized(
     x4: boolean,
     y4: boolean,
     whole: boolean,
+    adds: boolean,
     panels: PanelType,
   ): Program => {
     const decoder = decoderOf(format);
@@ -118,26 +120,26 @@ ${each
     }
     workgroupBarrier();
   }
-${each.map((i) => store(transposed && y4, transposed ? 'column0 + 4u * tx' : 'column0 + tx', transposed ? 1 : 16, `row0 + ty * ${rowsEach}u + ${i}u`, i)).join('\n')}`,
+${each.map((i) => store(transposed && y4, transposed ? 'column0 + 4u * tx' : 'column0 + tx', transposed ? 1 : 16, `row0 + ty * ${rowsEach}u + ${i}u`, i, adds)).join('\n')}`,
     };
   },
 );
 
 /** Writes `sum<i>`: columns `column`, `column + apart`, ... of its row. */
-function store(vector: boolean, column: string, apart: number, row: string, i: number): string {
+function store(vector: boolean, column: string, apart: number, row: string, i: number, adds: boolean): string {
   if (vector) {
-    return `  if (${row} < p.m && ${column} < p.n) { store_y(((${row}) * p.n + ${column}) >> 2u, sum${i}); }`;
+    return `  if (${row} < p.m && ${column} < p.n) { ${put(adds, 'y', `((${row}) * p.n + ${column}) >> 2u`, `sum${i}`)}; }`;
   }
   return [0, 1, 2, 3]
     .map((j) => {
       const at = `${column} + ${apart * j}u`;
-      return `  if (${row} < p.m && ${at} < p.n) { store_y((${row}) * p.n + ${at}, sum${i}[${j}]); }`;
+      return `  if (${row} < p.m && ${at} < p.n) { ${put(adds, 'y', `(${row}) * p.n + ${at}`, `sum${i}[${j}]`)}; }`;
     })
     .join('\n');
 }
 
 /** One row of x: 32 invocations share a row of W. */
-const single = memoized((format: BlockFormat): Program => {
+const single = memoized((format: BlockFormat, adds: boolean): Program => {
   const decoder = decoderOf(format);
   return {
     name: 'matmulQuantized',
@@ -154,7 +156,7 @@ const single = memoized((format: BlockFormat): Program => {
   }
   let whole = addLanes(local, sum);
   if (row < p.n && laneOf(local) == 0u) {
-    store_y(row, whole);
+    ${put(adds, 'y', 'row', 'whole')};
   }`,
   };
 });
@@ -163,26 +165,42 @@ const lanes = 32;
 export const matmulQuantized =
   (device: Device): FusedKernels['matmulQuantized'] =>
   (x, weight, spec) => {
-    const { format, m, rows, columns, transposed } = spec;
-    const [n, k] = transposed ? [columns, rows] : [rows, columns];
-    const y = device.output(m * n);
-    const operands = { x, ...blockOperands(device, format, weight), y };
-    const decoding = blockParameters(format, rows, columns);
-    if (m === 1 && !transposed && columns % 4 === 0) {
-      device.run(single(format), {
-        operands,
-        parameters: { ...decoding, n, columns },
-        constants: { LANES: lanes },
-        workgroups: Math.ceil((n * lanes) / rowWorkgroup),
-      });
-      return y;
-    }
-    const rowsEach = m > 16 ? 8 : 4;
-    const tilesDown = Math.ceil(m / (4 * rowsEach));
-    device.run(tiled(format, transposed, rowsEach, k % 4 === 0, n % 4 === 0, columns % 16 === 0, device.panels), {
-      operands,
-      parameters: { ...decoding, m, n, k, columns, tilesDown },
-      workgroups: tilesDown * Math.ceil(n / tileColumns),
-    });
+    const y = device.output(spec.m * (spec.transposed ? spec.columns : spec.rows));
+    multiply(device, x, weight, y, spec, false);
     return y;
   };
+
+export const matmulQuantizedAccumulate =
+  (device: Device): FusedKernels['matmulQuantizedAccumulate'] =>
+  (target, x, weight, spec) =>
+    multiply(device, x, weight, target, spec, true);
+
+function multiply(
+  device: Device,
+  x: Storage,
+  weight: Storage,
+  y: Storage,
+  spec: QuantizedMatmulSpec,
+  adds: boolean,
+): void {
+  const { format, m, rows, columns, transposed } = spec;
+  const [n, k] = transposed ? [columns, rows] : [rows, columns];
+  const operands = { x, ...blockOperands(device, format, weight), y };
+  const decoding = blockParameters(format, rows, columns);
+  if (m === 1 && !transposed && columns % 4 === 0) {
+    device.run(single(format, adds), {
+      operands,
+      parameters: { ...decoding, n, columns },
+      constants: { LANES: lanes },
+      workgroups: Math.ceil((n * lanes) / rowWorkgroup),
+    });
+    return;
+  }
+  const rowsEach = m > 16 ? 8 : 4;
+  const tilesDown = Math.ceil(m / (4 * rowsEach));
+  device.run(tiled(format, transposed, rowsEach, k % 4 === 0, n % 4 === 0, columns % 16 === 0, adds, device.panels), {
+    operands,
+    parameters: { ...decoding, m, n, k, columns, tilesDown },
+    workgroups: tilesDown * Math.ceil(n / tileColumns),
+  });
+}

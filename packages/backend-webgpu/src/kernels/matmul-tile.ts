@@ -6,6 +6,7 @@
  */
 import type { ElementType, Program } from '../device/program.ts';
 import { panelOf, type Panel, type PanelType } from '../wgsl/panels.ts';
+import { put } from '../wgsl/put.ts';
 import { memoized } from './memoized.ts';
 
 export interface Tile {
@@ -41,12 +42,13 @@ type Variant = [
   vectorA: boolean,
   vectorB: boolean,
   vectorC: boolean,
+  adds: boolean,
   panels: PanelType,
 ];
 
-/** `vectorA`, `vectorB`, `vectorC`: the operand consists of whole vectors along the axis that lies in memory. */
+/** `vectorA`, `vectorB`, `vectorC`: the operand consists of whole vectors along the axis that lies in memory. `adds`: to what is in c. */
 export const tileProgram: (...variant: Variant) => Program = memoized(
-  (...[name, transposeA, transposeB, vectorA, vectorB, vectorC, panels]: Variant): Program => {
+  (...[name, transposeA, transposeB, vectorA, vectorB, vectorC, adds, panels]: Variant): Program => {
     const tile = tiles[name];
     const groupsM = Math.ceil(tile.m / 4);
     const groupsN = tile.n / 4;
@@ -69,7 +71,7 @@ var<workgroup> panelA: array<${panel.element}, ${groupsM * tile.k}>;
 var<workgroup> panelB: array<${panel.element}, ${groupsN * tile.k}>;
 ${fillPanel(panel, { operand: 'a', panel: 'panelA', groups: groupsM, depth, along: 'm', contiguous: transposeA ? 'along' : 'k', vector: vectorA })}
 ${fillPanel(panel, { operand: 'b', panel: 'panelB', groups: groupsN, depth, along: 'n', contiguous: transposeB ? 'k' : 'along', vector: vectorB })}
-${storeRow(vectorC)}`,
+${storeRow(vectorC, adds)}`,
       body: /* wgsl */ `
   let column0 = group % p.tilesN * ${tile.n}u;
   let row0 = group / p.tilesN % p.tilesM * ${tile.m}u;
@@ -154,13 +156,13 @@ fn fill_${operand}(start: u32, block: u32, first: u32, k0: u32) {
 }`;
 }
 
-function storeRow(vector: boolean): string {
+function storeRow(vector: boolean, adds: boolean): string {
   const store = vector
-    ? 'store_c(i / 4u, value);'
-    : `store_c(i, value.x);
-  if (column + 1u < p.n) { store_c(i + 1u, value.y); }
-  if (column + 2u < p.n) { store_c(i + 2u, value.z); }
-  if (column + 3u < p.n) { store_c(i + 3u, value.w); }`;
+    ? `${put(adds, 'c', 'i / 4u', 'value')};`
+    : `${put(adds, 'c', 'i', 'value.x')};
+  if (column + 1u < p.n) { ${put(adds, 'c', 'i + 1u', 'value.y')}; }
+  if (column + 2u < p.n) { ${put(adds, 'c', 'i + 2u', 'value.z')}; }
+  if (column + 3u < p.n) { ${put(adds, 'c', 'i + 3u', 'value.w')}; }`;
   return /* wgsl */ `
 fn storeRow(matrix: u32, row: u32, column: u32, value: vec4f) {
   if (row >= p.m || column >= p.n) { return; }

@@ -134,13 +134,40 @@ export function reduction(op: ReduceOp, x: Values, outer: number, axis: number, 
 }
 
 /** k products: gamma(k) sum |a b|. Of operands that may be rounded first, see `roundedProduct`. */
-export function product(a: Values, b: Values, spec: MatmulSpec, u: number, operands?: ProductOperands): Tolerance {
+export function product(
+  a: Values,
+  b: Values,
+  spec: MatmulSpec,
+  u: number,
+  operands?: ProductOperands,
+  roundings: number = spec.k,
+): Tolerance {
   if (operands !== undefined) {
     const [errorA, errorB] = [a, b].map((x) => Float64Array.from(x, (value) => operandError(operands, value)));
-    return roundedProduct(a, errorA!, b, errorB!, spec, spec.k, u);
+    return roundedProduct(a, errorA!, b, errorB!, spec, roundings, u);
   }
   const sums = matmul(absolute(a), absolute(b), spec);
-  return each(sums.length, (i) => of(sums[i]!, gamma(spec.k, u)), u);
+  return each(sums.length, (i) => of(sums[i]!, gamma(roundings, u)), u);
+}
+
+/**
+ * Products that go on from a target have k additions beside a product's rounding, in any order: gamma(k + 1) (|target| + sum |a b|).
+ * A product that is rounded by itself and then added stays within that.
+ */
+export function accumulated(
+  target: Values,
+  a: Values,
+  b: Values,
+  spec: MatmulSpec,
+  u: number,
+  operands?: ProductOperands,
+  roundings: number = spec.k + 1,
+): Tolerance {
+  return onTarget(target, product(a, b, spec, u, operands, roundings), roundings, u);
+}
+
+function onTarget(target: Values, tolerance: Tolerance, roundings: number, u: number): Tolerance {
+  return each(target.length, (i) => tolerance[i]! + of(target[i]!, gamma(roundings, u)), u);
 }
 
 /**
@@ -191,6 +218,7 @@ export function quantizedProduct(
   spec: QuantizedMatmulSpec,
   u: number,
   operands?: ProductOperands,
+  additions = 0,
 ): Tolerance {
   const [n, k] = spec.transposed ? [spec.columns, spec.rows] : [spec.rows, spec.columns];
   const flags = { transposeA: false, transposeB: !spec.transposed, batchA: false, batchB: false };
@@ -198,10 +226,23 @@ export function quantizedProduct(
   if (operands !== undefined) {
     const errorX = Float64Array.from(x, (value) => operandError(operands, value));
     const errorW = Float64Array.from(weight, (value) => operandError(operands, value, Math.abs(value) * u));
-    return roundedProduct(x, errorX, weight, errorW, shape, k + 1, u);
+    return roundedProduct(x, errorX, weight, errorW, shape, k + 1 + additions, u);
   }
   const sums = matmul(absolute(x), absolute(weight), shape);
-  return each(sums.length, (i) => of(sums[i]!, gamma(k + 1, u)), u);
+  return each(sums.length, (i) => of(sums[i]!, gamma(k + 1 + additions, u)), u);
+}
+
+/** As `accumulated`, with the rounding of the decoded weight. */
+export function accumulatedQuantized(
+  target: Values,
+  x: Values,
+  weight: Values,
+  spec: QuantizedMatmulSpec,
+  u: number,
+  operands?: ProductOperands,
+): Tolerance {
+  const roundings = (spec.transposed ? spec.rows : spec.columns) + 2;
+  return onTarget(target, quantizedProduct(x, weight, spec, u, operands, 1), roundings, u);
 }
 
 // ---- Activations ----

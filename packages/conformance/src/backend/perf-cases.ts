@@ -170,6 +170,14 @@ function products(): PerfCase[] {
     dense('dy^T x', spec(inner, 8, tokens, true, false)),
     dense('a low rank', spec(tokens, 8, width, false, true)),
     dense('one token', spec(1, inner, width, false, true)),
+    {
+      kernel: 'matmulAccumulate',
+      name: `${tokens}x8x${width}, a low rank`,
+      inputs: [floats('a', tokens, 8), floats('b', 8, width), floats('target', tokens, width)],
+      run: (k, [a, b, target]) =>
+        inPlace(() => k.matmulAccumulate(target!, a!, b!, spec(tokens, 8, width, false, true))),
+      flops: 2 * tokens * width * 8,
+    },
   ];
 }
 
@@ -196,6 +204,16 @@ function quantized(format: BlockFormat): PerfCase[] {
     product(tokens, false),
     product(tokens, true),
     product(1, false),
+    {
+      kernel: 'matmulQuantizedAccumulate',
+      name: `${format} [${rows}, ${columns}] with ${tokens}, toward x`,
+      inputs: [floats('x', tokens, rows), weight, floats('target', tokens, columns)],
+      run: (k, [x, w, target]) =>
+        inPlace(() =>
+          k.matmulQuantizedAccumulate(target!, x!, w!, { format, m: tokens, rows, columns, transposed: true }),
+        ),
+      flops: 2 * tokens * rows * columns,
+    },
     {
       kernel: 'gatherQuantized',
       name: `${format}, ${tokens} of [${rows}, ${columns}]`,

@@ -127,6 +127,19 @@ export const opCases: readonly OpCase[] = [
     inputs: [numbers('a', [5, 3]), numbers('b', [4, 5])],
     body: ([a, b]) => ops.matmul(a!, b!, { transposeA: true, transposeB: true }),
   },
+  {
+    name: 'addProduct, b transposed',
+    inputs: [numbers('sum', [2, 3, 4]), numbers('a', [6, 5]), numbers('b', [4, 5])],
+    body: ([x, a, b]) => ops.addProduct(ops.scale(x!, 2), a!, b!, { transposeB: true }),
+  },
+  {
+    name: 'products of one x, whose gradients meet',
+    inputs: [numbers('x', [3, 5]), numbers('a', [5, 4]), numbers('b', [4, 5])],
+    body: ([x, a, b]) => {
+      const y = ops.scale(x!, 2);
+      return ops.add(ops.matmul(y, a!), ops.matmul(y, b!, { transposeB: true }));
+    },
+  },
   { name: 'permute', inputs: [numbers('permute', [2, 3, 4])], body: ([x]) => ops.permute(x!, [2, 0, 1]) },
   { name: 'slice', inputs: [numbers('slice', [3, 7])], body: ([x]) => ops.slice(x!, 1, 2, 3) },
   {

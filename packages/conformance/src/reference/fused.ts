@@ -1,32 +1,45 @@
 /** The fused kernels on the reference's storage: operands checked, formulas called. */
-import type { AttentionSpec, FusedKernels, Storage } from '@lowrank/core';
+import type { AttentionSpec, FusedKernels, QuantizedMatmulSpec, Storage } from '@lowrank/core';
 import { silu, siluBackward, swiglu, swigluBackward } from './activations.ts';
 import { adamw } from './adamw.ts';
 import { adamw8bit } from './adamw8bit.ts';
 import { attention, attentionBackward } from './attention.ts';
 import { crossEntropy, crossEntropyBackward } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
+import { accumulate } from './elementwise.ts';
 import { assertIndices, refuse, sizeOf } from './heap.ts';
 import type { Heap } from './heap.ts';
+import { matmul } from './matmul.ts';
+import { factors } from './primitives.ts';
 import { gatherQuantized, matmulQuantized } from './quantized.ts';
 import { rmsNorm, rmsNormBackward, rmsNormWeightBackward } from './rms-norm.ts';
 import { rope } from './rope.ts';
 import { softmax, softmaxBackward } from './softmax.ts';
 
 export function fused(heap: Heap): FusedKernels {
-  return { ...quantized(heap), ...activations(heap), ...rowwise(heap), ...attentions(heap), ...training(heap) };
+  return { ...products(heap), ...activations(heap), ...rowwise(heap), ...attentions(heap), ...training(heap) };
 }
 
 type Some<K extends keyof FusedKernels> = Pick<FusedKernels, K>;
 
-function quantized(heap: Heap): Some<'matmulQuantized' | 'gatherQuantized'> {
+function products(
+  heap: Heap,
+): Some<'matmulAccumulate' | 'matmulQuantized' | 'matmulQuantizedAccumulate' | 'gatherQuantized'> {
+  const decoding = (kernel: string, x: Storage, weight: Storage, spec: QuantizedMatmulSpec): Float64Array => {
+    const { format, m, rows, columns } = spec;
+    const inner = spec.transposed ? rows : columns;
+    const data = heap.f32(kernel, 'x', x, sizeOf(kernel, '[m, k]', [m, inner]));
+    return matmulQuantized(data, heap.blocks(kernel, 'weight', weight, format, rows, columns), spec);
+  };
   return {
-    matmulQuantized(x, weight, spec) {
-      const { format, m, rows, columns } = spec;
-      const inner = spec.transposed ? rows : columns;
-      const data = heap.f32('matmulQuantized', 'x', x, sizeOf('matmulQuantized', '[m, k]', [m, inner]));
-      const blocks = heap.blocks('matmulQuantized', 'weight', weight, format, rows, columns);
-      return heap.adopt(matmulQuantized(data, blocks, spec));
+    matmulAccumulate(target, a, b, spec) {
+      const product = matmul(...factors(heap, 'matmulAccumulate', a, b, spec), spec);
+      accumulate(heap.f32('matmulAccumulate', 'target', target, product.length), product);
+    },
+    matmulQuantized: (x, weight, spec) => heap.adopt(decoding('matmulQuantized', x, weight, spec)),
+    matmulQuantizedAccumulate(target, x, weight, spec) {
+      const product = decoding('matmulQuantizedAccumulate', x, weight, spec);
+      accumulate(heap.f32('matmulQuantizedAccumulate', 'target', target, product.length), product);
     },
     gatherQuantized(table, format, rows, columns, indices, count) {
       const blocks = heap.blocks('gatherQuantized', 'table', table, format, rows, columns);

@@ -1,5 +1,5 @@
 /** The primitives on the reference's storage: operands checked, formulas called. */
-import type { Primitives } from '@lowrank/core';
+import type { MatmulSpec, Primitives, Storage } from '@lowrank/core';
 import { accumulate, binary, commonShape, toInt32, unary, where } from './elementwise.ts';
 import { assertIndices, refuse, sizeOf } from './heap.ts';
 import type { Heap } from './heap.ts';
@@ -50,11 +50,7 @@ export function primitives(heap: Heap): Primitives {
     },
 
     matmul(a, b, spec) {
-      const { batch, m, n, k } = spec;
-      sizeOf('matmul', '[batch, m, n, k]', [batch, m, n, k]);
-      const left = heap.f32('matmul', 'a', a, (spec.batchA ? batch : 1) * m * k);
-      const right = heap.f32('matmul', 'b', b, (spec.batchB ? batch : 1) * k * n);
-      return heap.adopt(matmul(left, right, spec));
+      return heap.adopt(matmul(...factors(heap, 'matmul', a, b, spec), spec));
     },
 
     permute(x, shape, axes) {
@@ -121,6 +117,21 @@ export function primitives(heap: Heap): Primitives {
       accumulate(to, heap.f32('accumulate', 'source', source, length));
     },
   };
+}
+
+/** A product's operands. */
+export function factors(
+  heap: Heap,
+  kernel: string,
+  a: Storage,
+  b: Storage,
+  { batch, m, n, k, batchA, batchB }: MatmulSpec,
+): [Float64Array, Float64Array] {
+  sizeOf(kernel, '[batch, m, n, k]', [batch, m, n, k]);
+  return [
+    heap.f32(kernel, 'a', a, (batchA ? batch : 1) * m * k),
+    heap.f32(kernel, 'b', b, (batchB ? batch : 1) * k * n),
+  ];
 }
 
 function assertWindow(

@@ -1,5 +1,5 @@
 import { BACKEND_INTERFACE_VERSION } from '@lowrank/core';
-import type { Backend, Primitives, Storage } from '@lowrank/core';
+import type { Backend, FusedKernels, MatmulSpec, Primitives, Storage } from '@lowrank/core';
 import * as bounds from '../backend/bounds.ts';
 import { operandError, type ProductOperands } from '../backend/product-operands.ts';
 import * as elementwise from '../reference/elementwise.ts';
@@ -25,7 +25,8 @@ export interface RoundingBackend extends Backend {
  * of the kernel's own rounding in arithmetic of unit roundoff `unit` (`bounds.ts`, which says why, in any order of
  * summation), products with operands that are first rounded to `operands` where that is given (`product-operands.ts`). So whatever is composed of core's operations has a derived bound without a derivation by hand.
  *
- * It has primitives only: fused kernels are judged one by one elsewhere, and are no less exact than what they replace.
+ * It has primitives, and products that accumulate: their sums go on from the target, so that this is rounded as often as they have
+ * terms. Other fused kernels are judged one by one elsewhere, and are no less exact than what they replace.
  */
 export function roundingBackend(unit: number, operands?: ProductOperands): RoundingBackend {
   let [liveBytes, liveStorages] = [0, 0];
@@ -79,7 +80,7 @@ function primitives(
   unit: number,
   operands: ProductOperands | undefined,
   own: (value: Float64Array | Int32Array, error?: Float64Array) => Storage,
-): Primitives {
+): Primitives & Pick<FusedKernels, 'matmulAccumulate'> {
   /** Applies what only moves numbers to the errors as well. */
   const moved = (
     storage: Storage,
@@ -97,6 +98,9 @@ function primitives(
           x.value,
           x.error.map((error, i) => operandError(operands, x.f32[i]!, error + Math.abs(x.f32[i]!) * unit)),
         );
+  /** How far a product is moved by its operands' errors: (|A| + errors)(|B| + errors) - |A||B|, term by term so that nothing cancels. */
+  const shiftOf = (a: TrackedStorage, b: TrackedStorage, spec: MatmulSpec): Float64Array =>
+    sum(matmul(a.error, b.magnitude, spec), matmul(a.value.map(Math.abs) as Float64Array, b.error, spec));
   return {
     unary(op, storage) {
       const x = tracked(storage);
@@ -151,17 +155,25 @@ function primitives(
 
     matmul(left, right, spec) {
       const [a, b] = [factor(tracked(left)), factor(tracked(right))];
-      const [largeA, largeB] = [a.magnitude, b.magnitude];
-      // (|A| + errors)(|B| + errors) - |A||B|, term by term so that nothing cancels.
-      const shift = sum(matmul(a.error, largeB, spec), matmul(a.value.map(Math.abs) as Float64Array, b.error, spec));
-      // One product more than there are: a block-quantized weight is rounded once when it is decoded.
-      return own(
-        matmul(a.f32, b.f32, spec),
-        sum(
-          shift,
-          bounds.product(largeA, largeB, spec, unit).map((off) => off * (1 + 1 / Math.max(1, spec.k))),
-        ),
+      // One rounding more than there are: that of a block-quantized weight when it is decoded.
+      const rounding = bounds.product(a.magnitude, b.magnitude, spec, unit, undefined, spec.k + 1);
+      return own(matmul(a.f32, b.f32, spec), sum(shiftOf(a, b, spec), rounding));
+    },
+
+    matmulAccumulate(storage, left, right, spec) {
+      const [target, a, b] = [tracked(storage), factor(tracked(left)), factor(tracked(right))];
+      const rounding = bounds.accumulated(
+        target.magnitude,
+        a.magnitude,
+        b.magnitude,
+        spec,
+        unit,
+        undefined,
+        spec.k + 2,
       );
+      const error = sum(shiftOf(a, b, spec), rounding);
+      elementwise.accumulate(target.f32, matmul(a.f32, b.f32, spec));
+      for (let i = 0; i < target.length; i++) target.error[i]! += error[i]!;
     },
 
     permute: (x, shape, axes) => moved(x, (numbers) => permute(numbers, shape, axes)),

@@ -6,6 +6,32 @@ import type { Kernels } from '../support/single.ts';
 import type { Storage } from '@lowrank/core';
 
 export const fusedMutations: readonly Mutation[] = [
+  {
+    name: 'matmulAccumulate forgets what was there',
+    caughtBy: 'matmulAccumulate',
+    mutate: before('matmulAccumulate', (operands) => {
+      numbersOf(operands[0]).fill(0);
+      return operands;
+    }),
+  },
+  {
+    name: 'matmulAccumulate starts anew after 256 steps',
+    caughtBy: 'matmulAccumulate',
+    mutate: before('matmulAccumulate', ([target, a, b, s]) => {
+      if (s.k > 256) numbersOf(target).fill(0);
+      return [target, a, b, s];
+    }),
+  },
+  {
+    name: 'matmulAccumulate adds the first row twice',
+    caughtBy: 'matmulAccumulate',
+    mutate: (k) => ({
+      matmulAccumulate(target, a, b, s) {
+        k.matmulAccumulate(target, a, b, s);
+        if (s.batch === 1 && s.m > 16 && !s.transposeA) k.matmulAccumulate(target, a, b, { ...s, m: 1 });
+      },
+    }),
+  },
   { name: 'silu is sigmoid', caughtBy: 'silu', mutate: (k) => ({ silu: (x, n) => k.unary('sigmoid', x, n) }) },
   {
     name: 'siluBackward without its second term',

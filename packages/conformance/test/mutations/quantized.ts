@@ -1,11 +1,19 @@
 /** Mistakes with blocks. */
-import { after, scaled } from './mutation.ts';
+import { after, before, scaled } from './mutation.ts';
 import type { Mutation } from './mutation.ts';
 import { numbersOf } from '../support/single.ts';
 import type { Kernels } from '../support/single.ts';
 import type { Storage } from '@lowrank/core';
 
 export const quantizedMutations: readonly Mutation[] = [
+  {
+    name: 'matmulQuantizedAccumulate forgets what was there toward x',
+    caughtBy: 'matmulQuantizedAccumulate',
+    mutate: before('matmulQuantizedAccumulate', ([target, x, w, s]) => {
+      if (s.transposed) numbersOf(target).fill(0);
+      return [target, x, w, s];
+    }),
+  },
   {
     name: 'matmulQuantized takes the high nibble first',
     caughtBy: 'matmulQuantized',

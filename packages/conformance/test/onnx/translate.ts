@@ -1,5 +1,5 @@
 /** Calls of kernels as ONNX graphs, in the operators of the standard. */
-import type { AttentionSpec, MatmulSpec, Shape, Storage } from '@lowrank/core';
+import type { AttentionSpec, MatmulSpec, QuantizedMatmulSpec, Shape, Storage } from '@lowrank/core';
 import type { Kernels, KernelName } from '../../src/backend/case.ts';
 import { dequantized } from './dequantize.ts';
 import type { ElementType, Graph } from './model.ts';
@@ -81,12 +81,11 @@ export const translators: Translators = {
     f32(g.node(reductions[op], [take(x, [outer, axis, inner]), g.int64s([1])], { keepdims: 0 }), [outer, inner]),
   ],
 
-  matmul(g, take, a, b, spec) {
-    const { batch, m, n } = spec;
-    const left = matrix(g, take, a, spec, 'A');
-    const right = matrix(g, take, b, spec, 'B');
-    const product = g.node('MatMul', [left, right]);
-    return [f32(g.node('Expand', [product, g.int64s([batch, m, n])]), [batch, m, n])];
+  matmul: (g, take, a, b, spec) => [f32(product(g, take, a, b, spec), [spec.batch, spec.m, spec.n])],
+
+  matmulAccumulate(g, take, target, a, b, spec) {
+    const shape = [spec.batch, spec.m, spec.n];
+    return [f32(g.node('Add', [take(target, shape), product(g, take, a, b, spec)]), shape)];
   },
 
   permute: (g, take, x, shape, axes) => [
@@ -200,12 +199,13 @@ export const translators: Translators = {
     return [f32(losses, [rows]), f32(total, [rows])];
   },
 
-  matmulQuantized(g, take, x, weight, spec) {
-    const { m, rows, columns, transposed } = spec;
-    const w = dequantized(g, spec.format, weight.bytes!, rows, columns);
-    const value = take(x, [m, transposed ? rows : columns]);
-    const right = transposed ? w : g.node('Transpose', [w], { perm: [1, 0] });
-    return [f32(g.node('MatMul', [value, right]), [m, transposed ? columns : rows])];
+  matmulQuantized: (g, take, x, weight, spec) => [
+    f32(quantizedProduct(g, take, x, weight, spec), [spec.m, spec.transposed ? spec.columns : spec.rows]),
+  ],
+
+  matmulQuantizedAccumulate(g, take, target, x, weight, spec) {
+    const shape = [spec.m, spec.transposed ? spec.columns : spec.rows];
+    return [f32(g.node('Add', [take(target, shape), quantizedProduct(g, take, x, weight, spec)]), shape)];
   },
 
   gatherQuantized(g, take, table, format, rows, columns, indices, count) {
@@ -216,6 +216,19 @@ export const translators: Translators = {
 
 function silu(g: Graph, x: string): string {
   return g.node('Mul', [x, g.node('Sigmoid', [x])]);
+}
+
+/** [batch, m, n]. */
+function product(g: Graph, take: Take, a: Operand, b: Operand, spec: MatmulSpec): string {
+  const factors = [matrix(g, take, a, spec, 'A'), matrix(g, take, b, spec, 'B')];
+  return g.node('Expand', [g.node('MatMul', factors), g.int64s([spec.batch, spec.m, spec.n])]);
+}
+
+function quantizedProduct(g: Graph, take: Take, x: Operand, weight: Operand, spec: QuantizedMatmulSpec): string {
+  const { format, m, rows, columns, transposed } = spec;
+  const w = dequantized(g, format, weight.bytes!, rows, columns);
+  const value = take(x, [m, transposed ? rows : columns]);
+  return g.node('MatMul', [value, transposed ? w : g.node('Transpose', [w], { perm: [1, 0] })]);
 }
 
 /** An operand of a product as [batch or 1, rows, columns], turned where asked. */

@@ -7,7 +7,7 @@
  * **Order.** Kernels, `upload` and `free` take effect in the order they are called. They may return before the work is
  * done: memory freed now may be reused by what is enqueued later, never by what is still to run.
  * **Ownership.** A kernel never keeps or frees its operands; it returns fresh storage that the caller owns. Only
- * `accumulate`, `writeSlice` and the optimizer kernels change an operand in place.
+ * `accumulate` and the products that accumulate, `writeSlice` and the optimizer kernels change an operand in place.
  * **Layout.** Storage is contiguous and row-major, without shape: shapes come with each call and are checked by core,
  * so a kernel need not check them again. Sizes may be zero.
  * **Failure.** A kernel that can tell at once throws; one that fails later makes the next `read` or `sync` reject, with

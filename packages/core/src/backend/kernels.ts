@@ -5,7 +5,8 @@
  * optional, each named after what it computes; core composes from primitives what a backend lacks.
  *
  * "[a, b]" after a parameter is its shape. Sums over an axis are one chain in ascending index order where the manifest
- * says `fusedMultiplyAdd`: s = fma(x_k, y_k, s), from s = 0, for each output element of a matmul.
+ * says `fusedMultiplyAdd`: s = fma(x_k, y_k, s), for each output element of a matmul, from s = 0; where it accumulates, from the
+ * target's element.
  */
 import type { BlockFormat } from '../host/arrays.ts';
 import type { Storage } from './backend.ts';
@@ -167,8 +168,12 @@ export interface DropoutSpec {
 }
 
 export interface FusedKernels {
+  /** target [batch, m, n] += op(a) op(b), in place: the sums of the product start from what is there. */
+  matmulAccumulate(target: Storage, a: Storage, b: Storage, spec: MatmulSpec): void;
   /** See `QuantizedMatmulSpec`. Decodes while multiplying; never holds the whole matrix decoded. */
   matmulQuantized(x: Storage, weight: Storage, spec: QuantizedMatmulSpec): Storage;
+  /** target += y, in place: the sums of the product start from what is there. */
+  matmulQuantizedAccumulate(target: Storage, x: Storage, weight: Storage, spec: QuantizedMatmulSpec): void;
   /** Rows `indices` [count] of a quantized table [rows, columns], decoded: [count, columns] f32. */
   gatherQuantized(
     table: Storage,
@@ -256,7 +261,9 @@ export interface FusedKernels {
 
 /** The names of all fused kernels, for manifests, counting wrappers and support tables. */
 export const fusedKernelNames: readonly (keyof FusedKernels)[] = [
+  'matmulAccumulate',
   'matmulQuantized',
+  'matmulQuantizedAccumulate',
   'gatherQuantized',
   'silu',
   'siluBackward',

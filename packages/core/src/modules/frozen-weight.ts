@@ -148,11 +148,18 @@ class OnBackend {
   }
 
   #multiply(x: Tensor, [rows, columns]: Matrix, transposed: boolean): Tensor {
+    const { kernels } = this.#backend;
     const m = x.shape[0]!;
     const spec = { format: this.#format, m, rows, columns, transposed };
-    const storage = this.#backend.kernels.matmulQuantized!(x.storage, this.#storage, spec);
+    const storage = kernels.matmulQuantized!(x.storage, this.#storage, spec);
     return result('matmulQuantized', [x], storage, [m, transposed ? columns : rows], () => ({
-      gradient: (dy) => [this.#multiply(dy, [rows, columns], !transposed)],
+      gradient: (dy, _saved, _needs, [sum]) => {
+        if (sum === undefined || kernels.matmulQuantizedAccumulate === undefined) {
+          return [this.#multiply(dy, [rows, columns], !transposed)];
+        }
+        kernels.matmulQuantizedAccumulate(sum.storage, dy.storage, this.#storage, { ...spec, transposed: !transposed });
+        return [undefined];
+      },
     }));
   }
 

@@ -9,8 +9,7 @@ import { add } from './binary.ts';
  */
 export function addInto(sum: Tensor, x: Tensor): Tensor {
   const { kernels } = commonBackend('addInto', [sum, x]);
-  const leaf = sum.requiresGrad && sum.node === undefined;
-  if (leaf || !sum.exclusive || !sameShape(sum.shape, x.shape)) {
+  if (!takesOver(sum) || !sameShape(sum.shape, x.shape)) {
     const y = add(sum, x);
     sum.dispose();
     return y;
@@ -22,4 +21,9 @@ export function addInto(sum: Tensor, x: Tensor): Tensor {
   const y = sum.alias(sum.shape, node);
   sum.dispose();
   return y;
+}
+
+/** Whether a sum's storage may hold the result: nobody else has it, and it is not trained. */
+export function takesOver(sum: Tensor): boolean {
+  return sum.exclusive && (sum.node !== undefined || !sum.requiresGrad);
 }

@@ -1,4 +1,5 @@
 export { addInto } from './add-into.ts';
+export { addProduct } from './add-product.ts';
 export { attention, type AttentionOptions } from './attention.ts';
 export { add, div, equal, less, lessEqual, maximum, minimum, mul, sub } from './binary.ts';
 export { broadcastTo } from './broadcast-to.ts';

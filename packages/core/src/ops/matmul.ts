@@ -1,5 +1,6 @@
+import type { MatmulSpec } from '../backend/kernels.ts';
 import { CoreError } from '../errors/core-error.ts';
-import { result } from '../tensor/record.ts';
+import { result, type GradientRule } from '../tensor/record.ts';
 import { sameShape, shapeText, sizeOf } from '../tensor/shape.ts';
 import { commonBackend, fromStorage, type Tensor } from '../tensor/tensor.ts';
 
@@ -14,45 +15,22 @@ export interface MatmulOptions {
  * a [..., m, k] times b [..., k, n]: [..., m, n]. Leading axes are equal, or one operand has none and serves all.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  const { transposeA = false, transposeB = false } = options;
-  const plan = planOf(a, b, transposeA, transposeB);
-  const y = multiply(a, b, plan, transposeA, transposeB);
-  const [aShape, bShape] = [a.shape, b.shape];
-  const [needsA, needsB] = [a.requiresGrad, b.requiresGrad];
-  return result('matmul', [a, b], y, [...plan.leading, plan.m, plan.n], () => ({
-    saved: [...(needsB ? [a] : []), ...(needsA ? [b] : [])],
-    gradient: (dy, saved) => {
-      const [left, right] = [saved[0]!, saved.at(-1)!];
-      const toA = (): Tensor =>
-        fit(
-          transposeA
-            ? matmul(right, dy, { transposeA: transposeB, transposeB: true })
-            : matmul(dy, right, { transposeB: !transposeB }),
-          aShape,
-        );
-      const toB = (): Tensor =>
-        fit(
-          transposeB
-            ? matmul(dy, left, { transposeA: true, transposeB: transposeA })
-            : matmul(left, dy, { transposeA: !transposeA }),
-          bShape,
-        );
-      return [needsA ? toA() : undefined, needsB ? toB() : undefined];
-    },
-  }));
+  const plan = productPlan(a, b, options);
+  const y = commonBackend('matmul', [a, b]).kernels.matmul(a.storage, b.storage, plan.spec);
+  return result('matmul', [a, b], y, plan.shape, () => productRule(a, b, options));
 }
 
-interface Plan {
-  readonly leading: readonly number[];
-  readonly batch: number;
-  readonly batchA: boolean;
-  readonly batchB: boolean;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
+export interface ProductPlan {
+  readonly shape: readonly number[];
+  readonly spec: MatmulSpec;
 }
 
-function planOf(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Plan {
+/** @throws CoreError CORE_SHAPE when the operands do not fit. */
+export function productPlan(
+  a: Tensor,
+  b: Tensor,
+  { transposeA = false, transposeB = false }: MatmulOptions,
+): ProductPlan {
   const fail = (): never => {
     throw new CoreError(
       'CORE_SHAPE',
@@ -72,32 +50,57 @@ function planOf(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean):
   const shared = aLeading.length === 0 || bLeading.length === 0 || sameShape(aLeading, bLeading);
   if (k !== kB || !shared) fail();
   const leading = aLeading.length > 0 ? aLeading : bLeading;
-  return { leading, batch: sizeOf(leading), batchA: aLeading.length > 0, batchB: bLeading.length > 0, m, n, k };
+  const [batch, batchA, batchB] = [sizeOf(leading), aLeading.length > 0, bLeading.length > 0];
+  // One matrix for all of a's rows: a single taller product.
+  const one = !batchB && !transposeA;
+  return {
+    shape: [...leading, m, n],
+    spec: one
+      ? { batch: 1, m: batch * m, n, k, transposeA, transposeB, batchA: true, batchB: true }
+      : { batch, m, n, k, transposeA, transposeB, batchA, batchB },
+  };
 }
 
-function multiply(
+/** The gradients of a product, toward a and b; they are added to sums that are there already where the backend can. */
+export function productRule(
   a: Tensor,
   b: Tensor,
-  plan: Plan,
-  transposeA: boolean,
-  transposeB: boolean,
-): ReturnType<Tensor['backend']['kernels']['matmul']> {
-  const { kernels } = commonBackend('matmul', [a, b]);
-  const { batch, batchA, batchB, m, n, k } = plan;
-  if (!batchB && !transposeA) {
-    // One matrix for all of a's rows: a single taller product.
-    return kernels.matmul(a.storage, b.storage, {
-      batch: 1,
-      m: batch * m,
-      n,
-      k,
-      transposeA,
-      transposeB,
-      batchA: true,
-      batchB: true,
-    });
+  { transposeA = false, transposeB = false }: MatmulOptions,
+): GradientRule {
+  const [aShape, bShape] = [a.shape, b.shape];
+  const [needsA, needsB] = [a.requiresGrad, b.requiresGrad];
+  return {
+    saved: [...(needsB ? [a] : []), ...(needsA ? [b] : [])],
+    gradient: (dy, saved, _, [sumA, sumB]) => {
+      const [left, right] = [saved[0]!, saved.at(-1)!];
+      const toA = (): Tensor | undefined =>
+        transposeA
+          ? part(right, dy, { transposeA: transposeB, transposeB: true }, aShape, sumA)
+          : part(dy, right, { transposeB: !transposeB }, aShape, sumA);
+      const toB = (): Tensor | undefined =>
+        transposeB
+          ? part(dy, left, { transposeA: true, transposeB: transposeA }, bShape, sumB)
+          : part(left, dy, { transposeA: !transposeA }, bShape, sumB);
+      return [needsA ? toA() : undefined, needsB ? toB() : undefined];
+    },
+  };
+}
+
+/** A product as part of the gradient toward an operand of that shape; nothing where it is in the sum. */
+function part(
+  a: Tensor,
+  b: Tensor,
+  options: MatmulOptions,
+  shape: readonly number[],
+  sum: Tensor | undefined,
+): Tensor | undefined {
+  const plan = productPlan(a, b, options);
+  const { matmulAccumulate } = a.backend.kernels;
+  if (sum === undefined || matmulAccumulate === undefined || !sameShape(plan.shape, shape)) {
+    return fit(matmul(a, b, options), shape);
   }
-  return kernels.matmul(a.storage, b.storage, { batch, m, n, k, transposeA, transposeB, batchA, batchB });
+  matmulAccumulate(sum.storage, a.storage, b.storage, plan.spec);
+  return undefined;
 }
 
 /** Sums a batch of gradients for an operand that served the whole batch. */

@@ -55,8 +55,11 @@ function run(root: GraphNode, seed: Tensor): void {
         `backward: the graph behind '${node.op}' was already used; run the forward pass again`,
       );
     }
-    const needs = node.edges.map((edge) => edge !== undefined);
-    const gradients = scope(() => node.backward(dy, needs));
+    const sums = node.edges.map((edge) => {
+      const sum = edge instanceof GraphNode ? pending.get(edge) : edge?.grad;
+      return sum?.exclusive === true ? sum : undefined;
+    });
+    const gradients = scope(() => node.backward(dy, sums));
     node.edges.forEach((edge, i) => {
       const gradient = gradients[i];
       if (edge === undefined || gradient === undefined) return;

@@ -3,11 +3,15 @@ import type { Tensor } from './tensor.ts';
 /**
  * Gradients toward an operation's inputs, from the gradient `dy` toward its result. `needs[i]` says whether input i
  * wants one; entries for others are ignored. Runs in a scope of its own and without recording.
+ *
+ * `sums[i]`, where there is one, is what has come together toward input i so far, in storage that nobody else holds. A
+ * function that can adds its part to it in place, and gives nothing for i.
  */
 export type GradientFunction = (
   dy: Tensor,
   saved: readonly Tensor[],
   needs: readonly boolean[],
+  sums: readonly (Tensor | undefined)[],
 ) => (Tensor | undefined)[];
 
 /** Where a gradient goes next: into another operation, or into a trainable tensor. */
@@ -56,8 +60,9 @@ export class GraphNode {
   }
 
   /** Runs the gradient once and frees what was saved for it. */
-  backward(dy: Tensor, needs: readonly boolean[]): (Tensor | undefined)[] {
-    const gradients = this.#gradient!(dy, this.#saved!, needs);
+  backward(dy: Tensor, sums: readonly (Tensor | undefined)[]): (Tensor | undefined)[] {
+    const needs = this.edges.map((edge) => edge !== undefined);
+    const gradients = this.#gradient!(dy, this.#saved!, needs, sums);
     this.#drop();
     return gradients;
   }

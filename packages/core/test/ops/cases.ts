@@ -2,6 +2,7 @@ import {
   abs,
   add,
   addInto,
+  addProduct,
   attention,
   broadcastTo,
   checkpoint,
@@ -115,6 +116,48 @@ export const operationCases: OperationCase[] = [
     (a, b) => addInto(reshape(a, [2, 3]), b),
   ),
   plain('addInto, broadcasting', [[2, 3], [3]], (a, b) => addInto(mul(a, a), b)),
+  plain(
+    'addProduct',
+    [
+      [2, 3],
+      [2, 4],
+      [4, 3],
+    ],
+    (sum, a, b) => addProduct(mul(sum, sum), a, b),
+  ),
+  plain(
+    'addProduct, of leading axes and transposed',
+    [
+      [2, 2, 3],
+      [5, 4],
+      [3, 5],
+    ],
+    (sum, a, b) => addProduct(mul(sum, sum), a, b, { transposeA: true, transposeB: true }),
+  ),
+  plain(
+    'addProduct, a sum that a gradient holds',
+    [
+      [2, 3],
+      [2, 4],
+      [4, 3],
+    ],
+    (sum, a, b) => addProduct(exp(sum), a, b),
+  ),
+  plain('matmul, of one matrix with itself', [[3, 3]], (x) => {
+    const y = mul(x, x);
+    return add(matmul(y, y), matmul(y, y, { transposeB: true }));
+  }),
+  plain(
+    'matmul, of a batch and what else is used',
+    [
+      [2, 2, 3],
+      [3, 3],
+    ],
+    (x, w) => {
+      const y = mul(w, w);
+      return add(matmul(x, y), matmul(matmul(x, y), y, { transposeB: true }));
+    },
+  ),
   plain('columnGain', [[2, 2, 3], [3]], columnGain),
   plain('columnGain of what is used again', [[4, 3], [3]], (x, gain) => {
     const y = columnGain(mul(x, x), gain);

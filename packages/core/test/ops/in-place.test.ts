@@ -1,9 +1,12 @@
+import { countingBackend, withoutKernels, type CountingBackend } from '@lowrank/conformance';
 import {
   add,
   addInto,
+  addProduct,
   backward,
   columnGain,
   exp,
+  matmul,
   mul,
   scope,
   sum,
@@ -58,6 +61,88 @@ describe('a sum taken over', () => {
     const storage = x.detach();
     backward(scope(() => sum(addInto(x, row(backend, 10, 20)))));
     expect([...(await storage.data())]).toEqual([1, 2]);
+  });
+});
+
+describe('a product added to a sum', () => {
+  const counted = async (): Promise<CountingBackend> => countingBackend(await make());
+  const matrix = (backend: Backend, rows: number, columns: number): Tensor =>
+    tensor(
+      backend,
+      Float64Array.from({ length: rows * columns }, (_, i) => i + 1),
+      [rows, columns],
+    );
+
+  test('is where the sum lay, without memory for the product', async () => {
+    const on = await counted();
+    const [y, a, b] = [matrix(on, 2, 3), matrix(on, 2, 2), matrix(on, 2, 3)];
+    const { liveStorages } = on.memory();
+    on.resetCounts();
+    const sum = addProduct(y, a, b);
+    expect(y.disposed).toBe(true);
+    expect([...on.counts().byKernel]).toEqual([['matmulAccumulate', 1]]);
+    expect(on.memory().liveStorages).toBe(liveStorages);
+    // [1 2; 3 4] [1 2 3; 4 5 6] = [9 12 15; 19 26 33].
+    expect([...(await sum.data())]).toEqual([10, 14, 18, 23, 31, 39]);
+  });
+
+  test('leaves alone what another handle has', async () => {
+    const on = await counted();
+    const y = matrix(on, 2, 3);
+    const other = y.detach();
+    const sum = addProduct(y, matrix(on, 2, 2), matrix(on, 2, 3));
+    expect([...(await sum.data())]).toEqual([10, 14, 18, 23, 31, 39]);
+    expect([...(await other.data())]).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test('is refused where it has another size', async () => {
+    const on = await counted();
+    expect(() => addProduct(matrix(on, 3, 3), matrix(on, 2, 2), matrix(on, 2, 3))).toThrow(
+      expect.objectContaining({ code: 'CORE_SHAPE' }),
+    );
+  });
+
+  test('gradients of one tensor meet in the first that there is, trained or not', async () => {
+    const on = await counted();
+    const x = matrix(on, 4, 3);
+    x.requiresGrad = true;
+    const weights = [3, 3, 3].map((rows) => matrix(on, rows, 2));
+    const loss = scope(() => sum(weights.map((w) => matmul(x, w)).reduce((y, part) => add(y, part))));
+    on.resetCounts();
+    backward(loss);
+    const { byKernel } = on.counts();
+    expect([byKernel.get('matmul'), byKernel.get('matmulAccumulate')]).toEqual([1, 2]);
+    expect(byKernel.has('accumulate')).toBe(false);
+    // Each row: three times the sums of rows of [1 2; 3 4; 5 6].
+    expect([...(await x.grad!.data())]).toEqual([9, 21, 33, 9, 21, 33, 9, 21, 33, 9, 21, 33]);
+    // A second backward adds to the gradient that there is.
+    backward(scope(() => sum(matmul(x, weights[0]!))));
+    expect([...(await x.grad!.data())].slice(0, 3)).toEqual([12, 28, 44]);
+  });
+
+  test('is not added into a gradient that is used elsewhere', async () => {
+    const on = await counted();
+    const [h, w] = [matrix(on, 2, 2), matrix(on, 2, 2)];
+    h.requiresGrad = true;
+    // A residual: the gradient toward the sum is the one toward h and the one toward the product.
+    const loss = scope(() => {
+      const x = mul(h, h);
+      return sum(mul(add(x, matmul(x, w)), add(x, matmul(x, w))));
+    });
+    backward(loss);
+    const fused = [...(await h.grad!.data())];
+    const plain = matrix(on, 2, 2);
+    plain.requiresGrad = true;
+    const composed = withoutKernels(await make(), ['matmulAccumulate']);
+    const [h2, w2] = [matrix(composed, 2, 2), matrix(composed, 2, 2)];
+    h2.requiresGrad = true;
+    backward(
+      scope(() => {
+        const x = mul(h2, h2);
+        return sum(mul(add(x, matmul(x, w2)), add(x, matmul(x, w2))));
+      }),
+    );
+    expect(fused).toEqual([...(await h2.grad!.data())]);
   });
 });
 

@@ -3,6 +3,9 @@ import * as bounds from '../bounds.ts';
 import type { Case } from '../case.ts';
 import { ofFewBits, uniform } from '../inputs.ts';
 
+/** A case of `matmul`, and what it multiplies. */
+type Product = readonly [MatmulSpec, Case];
+
 type Flags = Partial<Pick<MatmulSpec, 'transposeA' | 'transposeB' | 'batchA' | 'batchB'>>;
 
 function spec(batch: number, m: number, n: number, k: number, flags: Flags = {}): MatmulSpec {
@@ -16,8 +19,8 @@ function nameOf(s: MatmulSpec): string {
   return `${s.batch} of ${s.m}x${s.k}x${s.n}, ${a}, ${operand('b', s.transposeB, s.batchB)}`;
 }
 
-function matmulCase(name: string, a: Float32Array, b: Float32Array, s: MatmulSpec, extra: Partial<Case> = {}): Case {
-  return {
+function matmulCase(name: string, a: Float32Array, b: Float32Array, s: MatmulSpec, extra: Partial<Case> = {}): Product {
+  const row: Case = {
     kernel: 'matmul',
     name,
     inputs: [
@@ -29,9 +32,29 @@ function matmulCase(name: string, a: Float32Array, b: Float32Array, s: MatmulSpe
     bound: (u, _, operands) => [bounds.product(a, b, s, u, operands)],
     ...extra,
   };
+  return [s, row];
 }
 
-function seeded(s: MatmulSpec, numbers: typeof uniform = uniform): Case {
+/** The same product, added to a target. */
+function accumulating({ name, inputs, nonFinite }: Case, s: MatmulSpec): Case {
+  const [a, b] = inputs.map(({ data }) => data as Float32Array) as [Float32Array, Float32Array];
+  const target = uniform(`${name} target`, s.batch * s.m * s.n);
+  return {
+    kernel: 'matmulAccumulate',
+    name,
+    inputs: [...inputs, { name: 'target', data: target }],
+    outputs: [],
+    run(kernels, [p, q, to]) {
+      kernels.matmulAccumulate(to!, p!, q!, s);
+      return [];
+    },
+    mutates: [2],
+    bound: (u, _, operands) => [bounds.accumulated(target, a, b, s, u, operands)],
+    ...(nonFinite === undefined ? {} : { nonFinite }),
+  };
+}
+
+function seeded(s: MatmulSpec, numbers: typeof uniform = uniform): Product {
   const name = nameOf(s);
   const a = numbers(`${name} a`, (s.batchA ? s.batch : 1) * s.m * s.k);
   return matmulCase(name, a, numbers(`${name} b`, (s.batchB ? s.batch : 1) * s.k * s.n), s);
@@ -43,6 +66,11 @@ const eightBits = (name: string, length: number): Float32Array => ofFewBits(name
 const transposes: Flags[] = [{}, { transposeB: true }, { transposeA: true }, { transposeA: true, transposeB: true }];
 
 export function matmulCases(): Case[] {
+  return products().flatMap(([s, row]) => [row, accumulating(row, s)]);
+}
+
+/** Products with their operands; `matmul` and `matmulAccumulate` are judged by the same. */
+function products(): readonly Product[] {
   // [m, n, k]: ones, primes, tiles less one and more one, thin both ways, deep.
   const sizes: readonly [number, number, number][] = [
     [1, 1, 1],
@@ -81,14 +109,14 @@ export function matmulCases(): Case[] {
 }
 
 /** Rows whose large terms cancel: a bound from the result alone would be of no use. */
-function cancelling(): Case {
+function cancelling(): Product {
   const [m, n, k] = [7, 11, 64];
   const a = uniform('cancelling a', m * k).map((value, i) => (i % 2 === 0 ? 1000 + value : -1000 + value));
   return matmulCase('cancelling terms', a, new Float32Array(k * n).fill(1), spec(1, m, n, k));
 }
 
 /** One NaN or infinity in a or b reaches its row or column and no other; a zero does not hide it. */
-function notFinite(): Case[] {
+function notFinite(): Product[] {
   const [m, n, k] = [9, 11, 35];
   const s = spec(1, m, n, k);
   const b = uniform('not finite b', k * n);

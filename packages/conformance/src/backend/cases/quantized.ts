@@ -1,7 +1,7 @@
 import type { BlockFormat, FourBitBlockSize, FourBitFormat, QuantizedMatmulSpec } from '@lowrank/core';
 import { decodeArray, isFourBitFormat } from '@lowrank/core';
 import * as bounds from '../bounds.ts';
-import type { Case } from '../case.ts';
+import type { Case, Input } from '../case.ts';
 import { integers, uniform } from '../inputs.ts';
 import { blockSizeOf, randomBlocks, randomFourBit } from '../quantized-bytes.ts';
 
@@ -52,7 +52,7 @@ export function quantizedCases(formats: readonly BlockFormat[]): Case[] {
     const step = blockSize === 1 ? 29 : blockSize;
     return [
       ...[...sizes, ...(format === 'q4_0' ? manyRows : [])].flatMap(([m, rows, blocks]) =>
-        [false, true].map((transposed) => productCase({ format, m, rows, columns: blocks * step, transposed })),
+        [false, true].flatMap((transposed) => productCases({ format, m, rows, columns: blocks * step, transposed })),
       ),
       ...(
         [
@@ -76,30 +76,47 @@ function fourBitCases(format: FourBitFormat): Case[] {
       doubleQuantization,
     });
     return [
-      productCase({ format, m, rows, columns, transposed: false }, data, how),
-      productCase({ format, m, rows, columns, transposed: true }, data, how),
+      ...productCases({ format, m, rows, columns, transposed: false }, data, how),
+      ...productCases({ format, m, rows, columns, transposed: true }, data, how),
       rowsCase(format, rows, columns, m, data, how),
     ];
   });
 }
 
-function productCase(spec: QuantizedMatmulSpec, bytes?: Uint8Array, how = ''): Case {
+function productCases(spec: QuantizedMatmulSpec, bytes?: Uint8Array, how = ''): Case[] {
   const { format, m, rows, columns, transposed } = spec;
   const name = `${format} [${rows}, ${columns}] with ${m}${transposed ? ', toward x' : ''}${how && `, ${how}`}`;
   const shape = [rows, columns] as const;
   const x = uniform(`quantized x ${name}`, m * (transposed ? rows : columns));
   const data = bytes ?? randomBlocks(`quantized w ${name}`, format, rows, columns);
-  return {
-    kernel: 'matmulQuantized',
-    name,
-    inputs: [
-      { name: 'x', data: x },
-      { name: 'weight', data, format, shape },
-    ],
-    outputs: ['y'],
-    run: (kernels, [p, w]) => [kernels.matmulQuantized(p!, w!, spec)],
-    bound: (u, _, operands) => [bounds.quantizedProduct(x, decodeArray({ format, shape, data }), spec, u, operands)],
-  };
+  const inputs: Input[] = [
+    { name: 'x', data: x },
+    { name: 'weight', data, format, shape },
+  ];
+  const decoded = (): ReturnType<typeof decodeArray> => decodeArray({ format, shape, data });
+  const target = uniform(`quantized target ${name}`, m * (transposed ? columns : rows));
+  return [
+    {
+      kernel: 'matmulQuantized',
+      name,
+      inputs,
+      outputs: ['y'],
+      run: (kernels, [p, w]) => [kernels.matmulQuantized(p!, w!, spec)],
+      bound: (u, _, operands) => [bounds.quantizedProduct(x, decoded(), spec, u, operands)],
+    },
+    {
+      kernel: 'matmulQuantizedAccumulate',
+      name,
+      inputs: [...inputs, { name: 'target', data: target }],
+      outputs: [],
+      run(kernels, [p, w, to]) {
+        kernels.matmulQuantizedAccumulate(to!, p!, w!, spec);
+        return [];
+      },
+      mutates: [2],
+      bound: (u, _, operands) => [bounds.accumulatedQuantized(target, x, decoded(), spec, u, operands)],
+    },
+  ];
 }
 
 function rowsCase(

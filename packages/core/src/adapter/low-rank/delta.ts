@@ -1,8 +1,9 @@
 import { CoreError } from '../../errors/core-error.ts';
+import { addProduct } from '../../ops/add-product.ts';
 import { gather } from '../../ops/gather.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { transpose } from '../../ops/permute.ts';
-import { reshape } from '../../ops/reshape.ts';
+import { flattenRows, reshape } from '../../ops/reshape.ts';
 import { scale as scaleBy } from '../../ops/scale.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 
@@ -23,7 +24,21 @@ export interface LowRankPair {
  * @returns [..., out].
  * @throws CoreError CORE_SHAPE when x, A and B do not fit.
  */
-export function lowRankDelta(x: Tensor, { A, B, scale = 1 }: LowRankPair, caller = 'lowRankDelta'): Tensor {
+export function lowRankDelta(x: Tensor, pair: LowRankPair, caller = 'lowRankDelta'): Tensor {
+  const leading = x.dtype === 'i32' ? x.shape : x.shape.slice(0, -1);
+  return reshape(matmul(innerOf(x, pair, caller), pair.B, { transposeB: true }), [...leading, pair.B.shape[0]!]);
+}
+
+/**
+ * y + scale * B (A x), which needs no memory of y's size where the backend can add a product in.
+ * @param y [..., out], which is taken over as by `addInto`.
+ */
+export function addLowRank(y: Tensor, x: Tensor, pair: LowRankPair, caller = 'addLowRank'): Tensor {
+  return addProduct(y, innerOf(x, pair, caller), pair.B, { transposeB: true });
+}
+
+/** scale * A x: [rows, rank]. */
+function innerOf(x: Tensor, { A, B, scale = 1 }: LowRankPair, caller: string): Tensor {
   if (A.shape.length !== 2 || B.shape.length !== 2 || A.shape[0] !== B.shape[1]) {
     throw new CoreError(
       'CORE_SHAPE',
@@ -33,11 +48,8 @@ export function lowRankDelta(x: Tensor, { A, B, scale = 1 }: LowRankPair, caller
       },
     );
   }
-  const [inner, leading] = x.dtype === 'i32' ? [lookUp(x, A), x.shape] : [project(x, A, caller), x.shape.slice(0, -1)];
-  return reshape(matmul(scale === 1 ? inner : scaleBy(inner, scale), B, { transposeB: true }), [
-    ...leading,
-    B.shape[0]!,
-  ]);
+  const inner = x.dtype === 'i32' ? lookUp(x, A) : project(x, A, caller);
+  return scale === 1 ? inner : scaleBy(inner, scale);
 }
 
 /** A x: [rows, rank]. */
@@ -48,8 +60,8 @@ function project(x: Tensor, A: Tensor, caller: string): Tensor {
       value: x.shape,
     });
   }
-  const rows = inFeatures === 0 ? 0 : x.size / inFeatures;
-  return matmul(reshape(x, [rows, inFeatures]), A, { transposeB: true });
+  // Gradients toward a matrix meet at its own node, where products can be added to them.
+  return matmul(x.shape.length === 2 ? x : flattenRows(x), A, { transposeB: true });
 }
 
 /** Columns of A at token ids: [rows, rank]. */

@@ -17,7 +17,7 @@ export {
   type LowRankOptions,
   type ModelOption,
 } from './config.ts';
-export { lowRankDelta, type LowRankPair } from './delta.ts';
+export { addLowRank, lowRankDelta, type LowRankPair } from './delta.ts';
 export { eachRowOfChange, hostPair, hostValues, transposedMatrix, type HostPair } from './host-pair.ts';
 export { loftqStart, type Quantize } from './from-weight.ts';
 export { setUpLowRank, startLowRank, type LowRankStart, type LowRankTensors } from './init.ts';
