@@ -18,13 +18,27 @@
 /* Least weights of a chunk. */
 #define WORTH (1 << 14)
 
-/* What a processor is told of before it is read: `each` bytes a step. It foresees no more than the rows that it is in. */
+/* What is fetched before it is read, `each` bytes a step: a processor foresees no more than the rows that it is in.
+   WebAssembly has no instruction for it but a read. */
 typedef struct foresight {
-  const u8 *told, *until;
+  const u8 *told, *until, *end;
   isize each;
 } foresight;
+INLINE foresight foresight_of(const u8 *ahead, isize each) {
+#if defined(__wasm__)
+  return (foresight){ahead, ahead, (const u8 *)(__builtin_wasm_memory_size(0) << 16), each};
+#else
+  return (foresight){ahead, ahead, 0, each};
+#endif
+}
 INLINE void foresee(foresight *f) {
-  for (f->until += f->each; f->told < f->until; f->told += 64) __builtin_prefetch(f->told, 0, 2);
+  f->until += f->each;
+  for (; f->told < f->until; f->told += 64)
+#if defined(__wasm__)
+    if (f->told < f->end) (void)*(const volatile u8 *)f->told;
+#else
+    __builtin_prefetch(f->told, 0, 2);
+#endif
 }
 
 /* Where W's rows come from. */
@@ -67,7 +81,7 @@ INLINE void few_rows(worker *w, row_source W, isize rows, isize columns, const f
       if (m == 1 && count % VL == 0 && W.multiply) {
         W.multiply(W.matrix, row, count / VL, x, ahead, sums);
       } else {
-        foresight next = {ahead, ahead, wide * W.rowBytes * DEEP / (columns + 1)};
+        foresight next = foresight_of(ahead, wide * W.rowBytes * DEEP / (columns + 1));
         for (isize step = 0; step == 0 || step < columns; step += DEEP) {
           isize depth = min_size(DEEP, columns - step);
           foresee(&next);

@@ -178,7 +178,7 @@ LANES(q3_k) {
   bytes_of_rows(p, stride, thirds);
   EACH_HALF(s, i) {
     vu two = q[i] >> shift, third = thirds[i] >> part;
-    EACH_BYTE(j) emit(out, 4 * i + j, to_floats((two >> 8 * j & 3 | (third >> 8 * j & 1) << 2) - 4) * scale[s]);
+    EACH_BYTE(j) emit(out, 4 * i + j, to_floats(((two >> 8 * j & 3) | (third >> 8 * j & 1) << 2) - 4) * scale[s]);
   }
 }
 
@@ -218,7 +218,7 @@ LANES(q5_k) {
   bytes_of_rows(p + 16, stride, fifths);
   ROLLED for (int i = 0; i < 8; i++) {
     vu four = q[i] >> shift, one = fifths[i] >> sub;
-    EACH_BYTE(j) emit(out, 4 * i + j, vfma(to_floats(four >> 8 * j & 15 | (one >> 8 * j & 1) << 4), scale, min));
+    EACH_BYTE(j) emit(out, 4 * i + j, vfma(to_floats((four >> 8 * j & 15) | (one >> 8 * j & 1) << 4), scale, min));
   }
 }
 LANES(q6_k) {
@@ -233,7 +233,7 @@ LANES(q6_k) {
   bytes_of_rows(p + 128 + side * 32, stride, high);
   EACH_HALF(s, i) {
     vu four = low[i] >> (quarter >> 1) * 4, two = high[i] >> 2 * quarter;
-    EACH_BYTE(j) emit(out, 4 * i + j, to_floats((four >> 8 * j & 15 | (two >> 8 * j & 3) << 4) - 32) * scale[s]);
+    EACH_BYTE(j) emit(out, 4 * i + j, to_floats(((four >> 8 * j & 15) | (two >> 8 * j & 3) << 4) - 32) * scale[s]);
   }
 }
 
@@ -297,7 +297,7 @@ static __attribute__((noinline)) void decode_turned(const weight *w, isize row, 
     table16 table = table_of(w->fourBits.values);
     for (isize r = 0; r < whole; r += VL)
       for (isize g = 0; g < groups; g++)
-        lanes_four_bit(&w->fourBits, &table, w->columns, row + r, start + g, (lanes_out){y + r + g * GROUP * to, to, 0, 0});
+        lanes_four_bit(&w->fourBits, &table, w->columns, row + r, start + g, (lanes_out){.y = y + r + g * GROUP * to, .to = to});
   } else {
     const u8 *data = w->data + row * w->rowBytes;
     switch (w->format) {
@@ -305,7 +305,7 @@ static __attribute__((noinline)) void decode_turned(const weight *w, isize row, 
   case name: \
     for (isize r = 0; r < whole; r += VL) \
       for (isize g = 0; g < groups; g++) \
-        lanes_##function(data + r * w->rowBytes, w->rowBytes, start + g, (lanes_out){y + r + g * GROUP * to, to, 0, 0}); \
+        lanes_##function(data + r * w->rowBytes, w->rowBytes, start + g, (lanes_out){.y = y + r + g * GROUP * to, .to = to}); \
     break;
       FOR_FORMATS(CASE)
 #undef CASE

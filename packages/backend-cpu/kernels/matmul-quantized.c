@@ -39,37 +39,48 @@ static void turn_blocks(const void *W, isize row, isize rows, isize first, isize
 /* Formats whose blocks are multiplied as they are decoded. WebAssembly, which every page carries, has them for the usual ones. */
 #if defined(__wasm__)
 #define FOR_FUSED(X) X(Q4_0, q4_0) X(Q4_1, q4_1) X(Q8_0, q8_0) X(Q4_K, q4_k) X(Q6_K, q6_k)
+#define FUSED_FOUR_BIT 0
 #else
 #define FOR_FUSED FOR_FORMATS
+#define FUSED_FOUR_BIT 1
 #endif
 static int is_fused(const weight *w) {
+  if (w->columns % GROUP != 0) return 0;
   switch (w->format) {
 #define CASE(name, function) case name:
     FOR_FUSED(CASE)
 #undef CASE
-    return w->columns % GROUP == 0;
-    default: return 0;
+    return 1;
+    default: return FUSED_FOUR_BIT && (w->format == NF4 || w->format == FP4);
   }
 }
+
+/* Groups of some vectors in turns: their chains of additions run beside each other. */
+#define EACH_GROUP(lanes) \
+  for (isize g = 0; g < groups; g++) \
+    for (isize r = 0; r < vectors; r++) { \
+      foresee(&next); \
+      vf sum = vload(sums + r * VL); \
+      lanes_out out = {.x = x + g * GROUP, .sum = &sum}; \
+      lanes; \
+      vstore(sums + r * VL, sum); \
+    }
 
 static void multiply_blocks(const void *W, isize row, isize vectors, const float *x, const u8 *ahead, float *sums) {
   const weight *w = W;
   isize groups = w->columns / GROUP;
-  const u8 *data = w->data + row * w->rowBytes;
-  foresight next = {ahead, ahead, VL * w->rowBytes / groups};
   for (isize r = 0; r < vectors; r++) vstore(sums + r * VL, vset(0.0f));
+  if (FUSED_FOUR_BIT && (w->format == NF4 || w->format == FP4)) {
+    table16 table = table_of(w->fourBits.values);
+    foresight next = foresight_of(ahead, VL * GROUP / 2);
+    EACH_GROUP(lanes_four_bit(&w->fourBits, &table, w->columns, row + r * VL, g, out))
+    return;
+  }
+  const u8 *data = w->data + row * w->rowBytes;
+  foresight next = foresight_of(ahead, VL * w->rowBytes / groups);
   switch (w->format) {
-    /* Groups of some vectors in turns: their chains of additions run beside each other. */
 #define CASE(name, function) \
-  case name: \
-    for (isize g = 0; g < groups; g++) \
-      for (isize r = 0; r < vectors; r++) { \
-        foresee(&next); \
-        vf sum = vload(sums + r * VL); \
-        lanes_##function(data + r * VL * w->rowBytes, w->rowBytes, g, (lanes_out){.x = x + g * GROUP, .sum = &sum}); \
-        vstore(sums + r * VL, sum); \
-      } \
-    break;
+  case name: EACH_GROUP(lanes_##function(data + r * VL * w->rowBytes, w->rowBytes, g, out)) break;
     FOR_FUSED(CASE)
 #undef CASE
   }

@@ -98,7 +98,7 @@ static void multiply_dense(const void *b, isize row, isize vectors, const float 
   const matrix *B = b;
   isize columns = B->columnStride, stride = columns * (isize)sizeof(float);
   const u8 *data = (const u8 *)(B->data + row * columns);
-  foresight next = {ahead, ahead, VL * 16};
+  foresight next = foresight_of(ahead, VL * 16);
   for (isize r = 0; r < vectors; r++) vstore(sums + r * VL, vset(0.0f));
   for (isize k = 0; k < columns; k += 4)
     for (isize r = 0; r < vectors; r++) {
