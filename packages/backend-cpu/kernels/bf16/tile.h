@@ -57,6 +57,7 @@ INLINE void block(int tall, int wide, const bf16 *a, const bf16 *b, float *c, is
   }
   const bf16 *second = a + blocks * TILE;
   /* The lines of C, too: where they were read already, those of the rows below. */
+  isize each = blocks == 0 ? 0 : divide_up(2 * LINES, blocks);
   const float *soon = fresh ? c : below + LINES * stride;
   for (isize k = 0; k < blocks; k++, a += TILE, second += TILE, b += 2 * TILE) {
     LOAD(6, b, 64);
@@ -69,11 +70,10 @@ INLINE void block(int tall, int wide, const bf16 *a, const bf16 *b, float *c, is
       fetch_tile(b + 3 * TILE);
       DOT(1, 4, 7);
     }
-    if (k < LINES)
-      for (isize i = 2 * k; i < 2 * k + 2; i++) {
-        __builtin_prefetch(soon + i * stride, 1, 3);
-        __builtin_prefetch(soon + i * stride + LINES, 1, 3);
-      }
+    for (isize i = k * each; i < min_size(2 * LINES, (k + 1) * each); i++) {
+      __builtin_prefetch(soon + i * stride, 1, 3);
+      __builtin_prefetch(soon + i * stride + LINES, 1, 3);
+    }
     if (tall) {
       LOAD(5, second, 64);
       fetch_tile(second + 2 * TILE);
