@@ -17,7 +17,7 @@ import type { CausalLmConfig } from './config.ts';
 import type { DecoderLayer, LayerInputs } from './decoder-layer.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { RopeTables } from './rope-tables.ts';
-import { indexTensor, ownSegments, type SequenceBatch } from './sequences.ts';
+import { indexTensor, ownSegments, type SequenceBatch, type TokenBatch } from './sequences.ts';
 
 export interface CausalLmParts {
   readonly config: CausalLmConfig;
@@ -87,7 +87,7 @@ export class CausalLm extends Module {
 
   /** The same for new tokens of `sequences` of a cache, which takes up their keys and values. */
   extend(
-    batch: SequenceBatch,
+    batch: TokenBatch,
     cache: KvCache,
     sequences: readonly number[],
     options: Pick<ForwardOptions, 'pass'> = {},
@@ -107,7 +107,7 @@ export class CausalLm extends Module {
     return scope(() => this.#head.forward(this.#trunk.norm.forward(hidden), pass));
   }
 
-  #run(batch: SequenceBatch, segments: Int32Array, options: ForwardOptions, extend?: LayerInputs['extend']): Tensor {
+  #run(batch: TokenBatch, segments: Int32Array, options: ForwardOptions, extend?: LayerInputs['extend']): Tensor {
     const { pass = inference, gradientCheckpointing = false } = options;
     const longest = batch.positions.reduce((most, position) => Math.max(most, position + 1), 1);
     return scope(() => {
@@ -118,7 +118,8 @@ export class CausalLm extends Module {
         pass,
         ...(extend === undefined ? {} : { extend }),
       };
-      let h = this.#trunk.embedding.forward(indexTensor(this.backend, batch.ids), pass);
+      const ids = ArrayBuffer.isView(batch.ids) ? indexTensor(this.backend, batch.ids) : batch.ids;
+      let h = this.#trunk.embedding.forward(ids, pass);
       for (const layer of this.#trunk.layers) {
         const next = gradientCheckpointing ? checkpointed(layer, h, inputs) : layer.forward(h, inputs);
         h.dispose();

@@ -4,5 +4,5 @@ export { configFromGguf, type CausalLmConfig } from './config.ts';
 export { KvCache } from './kv-cache.ts';
 export { loadCausalLm } from './load.ts';
 export { batchLoss } from './loss.ts';
-export { sequenceBatch, type SequenceBatch } from './sequences.ts';
+export { sequenceBatch, type SequenceBatch, type TokenBatch } from './sequences.ts';
 export type { LoadOptions } from './tensor-reader.ts';

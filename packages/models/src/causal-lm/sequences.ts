@@ -13,6 +13,9 @@ export interface SequenceBatch {
   readonly lengths: readonly number[];
 }
 
+/** A batch whose ids may be on the backend already, i32 [tokens]. */
+export type TokenBatch = Omit<SequenceBatch, 'ids'> & { readonly ids: Int32Array | Tensor };
+
 /** The batch of whole sequences. */
 export function sequenceBatch(sequences: readonly Int32Array[]): SequenceBatch {
   const lengths = sequences.map((ids) => ids.length);

@@ -1,9 +1,9 @@
-import { adapterRows, gather, inference, noGrad, passForRows, scope, type Tensor } from '@lowrank/core';
+import { adapterRows } from '@lowrank/core';
 import type { CausalLm } from '../causal-lm/causal-lm.ts';
 import { KvCache } from '../causal-lm/kv-cache.ts';
-import { indexTensor, type SequenceBatch } from '../causal-lm/sequences.ts';
 import { ModelsError } from '../models-error.ts';
-import { checkSampling, Sampler, type SamplingOptions } from './sampler.ts';
+import { checkSampling, type SamplingOptions } from './sampler.ts';
+import { Steps } from './steps.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   /** Most new tokens per sequence. Default 256. */
@@ -46,72 +46,45 @@ export async function* generateTokens(
   const ones = prompts.map(() => 1);
   if (adapters !== undefined) adapterRows(model, ones, adapters);
   if (prompts.length === 0 || maxTokens === 0) return;
+  signal?.throwIfAborted();
   const cache = new KvCache(model.backend, model.config, prompts.length, Math.min(contextLength, longest + maxTokens));
+  /** The context holds all tokens but the last. */
+  const left = prompts.map((prompt) => Math.min(maxTokens, cache.capacity - prompt.length + 1));
+  const steps = new Steps(model, cache, options);
   try {
-    const samplers = prompts.map((_, i) => new Sampler(options, i));
-    const given = prompts.map(() => 0);
-    let active = prompts.map((prompt, sequence) => ({ sequence, ids: prompt }));
-    while (active.length > 0) {
-      signal?.throwIfAborted();
-      const rows = await lastLogits(model, cache, active, adapters);
-      const next: typeof active = [];
-      for (const [row, { sequence }] of active.entries()) {
-        const id = samplers[sequence]!.pick(rows[row]!);
-        if (stopIds.includes(id)) continue;
+    let step = steps.issue(
+      prompts.map((_, sequence) => sequence),
+      prompts,
+    );
+    for (;;) {
+      const { sequences } = step;
+      // Whatever the ids are: the work behind them is issued before they are known, unless it is known that a sequence ends.
+      const ahead = sequences.every((sequence) => left[sequence]! > 1) ? steps.issueBehind(step) : undefined;
+      const picked = await step.picked;
+      step.dispose();
+      const going: number[] = [];
+      const ids: Int32Array[] = [];
+      for (const [row, sequence] of sequences.entries()) {
+        const id = picked[row]!;
+        if (left[sequence] === 0) continue;
+        if (stopIds.includes(id)) {
+          left[sequence] = 0;
+          continue;
+        }
         yield { sequence, id };
-        given[sequence]!++;
-        const room = cache.lengths[sequence]! < cache.capacity;
-        if (given[sequence]! < maxTokens && room) next.push({ sequence, ids: Int32Array.of(id) });
+        left[sequence]!--;
+        if (left[sequence] === 0) continue;
+        going.push(sequence);
+        ids.push(Int32Array.of(id));
       }
-      active = next;
+      if (going.length === 0) return;
+      signal?.throwIfAborted();
+      step = ahead ?? steps.issue(going, ids);
     }
   } finally {
+    await steps.dispose();
     cache.dispose();
   }
-}
-
-/** Logits behind each sequence's last new token. */
-async function lastLogits(
-  model: CausalLm,
-  cache: KvCache,
-  active: readonly { readonly sequence: number; readonly ids: Int32Array }[],
-  adapters: GenerateOptions['adapters'],
-): Promise<(Float32Array | Float64Array)[]> {
-  const batch = continuation(cache, active);
-  const names = adapters && active.map(({ sequence }) => adapters[sequence]);
-  const pass =
-    names === undefined ? inference : { ...inference, adapterRows: adapterRows(model, batch.lengths, names) };
-  let end = 0;
-  const ends = batch.lengths.map((length) => (end += length) - 1);
-  const logits: Tensor = scope(() =>
-    noGrad(() => {
-      const hidden = model.extend(
-        batch,
-        cache,
-        active.map(({ sequence }) => sequence),
-        { pass },
-      );
-      return model.logits(gather(hidden, indexTensor(model.backend, Int32Array.from(ends))), passForRows(pass, ends));
-    }),
-  );
-  const values = (await logits.data()) as Float32Array | Float64Array;
-  logits.dispose();
-  const width = model.config.vocabularySize;
-  return active.map((_, row) => values.subarray(row * width, (row + 1) * width));
-}
-
-function continuation(
-  cache: KvCache,
-  active: readonly { readonly sequence: number; readonly ids: Int32Array }[],
-): SequenceBatch {
-  const { lengths } = cache;
-  return {
-    ids: Int32Array.from(active.flatMap(({ ids }) => [...ids])),
-    positions: Int32Array.from(
-      active.flatMap(({ sequence, ids }) => Array.from(ids, (_, i) => lengths[sequence]! + i)),
-    ),
-    lengths: active.map(({ ids }) => ids.length),
-  };
 }
 
 function checkPrompt(prompt: Int32Array, { config }: CausalLm): void {

@@ -36,9 +36,14 @@ export class Sampler {
     this.#random = new RandomStream(this.#options.seed, `sample/${sequence}`);
   }
 
+  /** Whether it always takes the likeliest. */
+  get greedy(): boolean {
+    return this.#options.temperature === 0 || this.#options.topK === 1;
+  }
+
   pick(logits: ArrayLike<number>): number {
+    if (this.greedy) return likeliest(logits);
     const { temperature, topK, topP } = this.#options;
-    if (temperature === 0 || topK === 1) return likeliest(logits);
     const ranking = new Ranking(logits);
     const candidates = topK === 0 ? logits.length : Math.min(topK, logits.length);
     const order: number[] = [];

@@ -8,7 +8,7 @@ import {
   type GenerateOptions,
 } from '../../src/generate/index.ts';
 import { tokenizerFromGguf } from '../../src/tokenizer/index.ts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { logitsOf, open, openNames, type Opened } from '../support/open.ts';
 import { someTokens, tinyLlama } from '../support/tiny-llama.ts';
 
@@ -100,6 +100,19 @@ describe('generation', () => {
       expect(alone.at(-1)).toEqual(together[i]);
     }
     expect(new Set(together.map((answer) => answer.join())).size).toBe(prompts.length);
+  });
+
+  it('reads ids alone where it is greedy, and has issued the next token before it gives one', async () => {
+    const { model, backend } = names;
+    const reads = vi.spyOn(backend, 'read');
+    const tokens = generateTokens(model, prompts, { maxTokens: 3 });
+    await tokens.next();
+    expect(reads.mock.calls.map(([{ dtype, length }]) => [dtype, length])).toEqual([
+      ['i32', prompts.length],
+      ['i32', prompts.length],
+    ]);
+    await tokens.return(undefined);
+    reads.mockRestore();
   });
 
   it('of the same seed is the same, of another one another', async () => {
