@@ -31,7 +31,18 @@ INLINE i32x16 words16(const u8 *p) {
   __builtin_memcpy(&b, p, sizeof b);
   return __builtin_convertvector(b, i32x16);
 }
-INLINE f32x16 to_float16(i32x16 x) { return __builtin_convertvector(x, f32x16); }
+INLINE f32x16 to_float16(i32x16 x) {
+#if defined(__wasm__)
+  f32x16 y;
+  y.s0123 = to_floats((vu)x.s0123);
+  y.s4567 = to_floats((vu)x.s4567);
+  y.s89ab = to_floats((vu)x.s89ab);
+  y.scdef = to_floats((vu)x.scdef);
+  return y;
+#else
+  return __builtin_convertvector(x, f32x16);
+#endif
+}
 INLINE u32 word(const u8 *p) { return p[0] | (u32)p[1] << 8; }
 INLINE u32 long_word(const u8 *p) { return word(p) | word(p + 2) << 16; }
 

@@ -9,15 +9,6 @@
 #include "blocks.h"
 #include "turn.h"
 
-/* Of lanes as signed integers. That none of them is negative is kept from the compiler where WebAssembly is made, or it would
-   choose the conversion of unsigned ones, which takes a processor eight instructions. */
-INLINE vf to_floats(vu x) {
-#if defined(__wasm__)
-  __asm__("" : "+r"(x));
-#endif
-  return __builtin_convertvector((vi)x, vf);
-}
-
 /* float16 in the low half of each lane; what is above it does not matter. */
 INLINE vf halves(vu h) {
 #if defined(__F16C__)
