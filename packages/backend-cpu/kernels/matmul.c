@@ -2,7 +2,7 @@
 #include "few-rows.h"
 #include "product.h"
 
-/* Rows of a chunk where C is narrow, and columns where it is that and turned. */
+/* Rows of a chunk where C is narrow. */
 #define NARROW 128
 
 static void strip(const product *p, const float *a, isize aRow, isize i, isize rows, isize j, isize columns, isize k,
@@ -18,9 +18,6 @@ static void strip(const product *p, const float *a, isize aRow, isize i, isize r
   pack_b(packed, b, depth, columns);
   multiply(a, aRow, packed, depth * NR, NR, c, p->n, rows, columns, depth, k == 0 && !p->adds);
 }
-
-/* Steps of k in a block of the turned case, which reads A's rows where they lie. */
-#define SHALLOW 64
 
 /* At most NR columns (a LoRA's A): each element of A is used but once or twice, so it is not packed. */
 static void narrow(worker *w, const product *p) {
@@ -47,23 +44,28 @@ static void narrow(worker *w, const product *p) {
   }
 }
 
-/* Few columns and a transposed A (a LoRA's gradient dy^T h): C^T = B^T A^T, with A's rows as they lie, then turned. */
-static void turned(worker *w, const product *p) {
-  isize m = p->m, n = p->n, k = p->k;
-  for (isize left, end; team_range(w, m, NARROW, &left, &end);) {
-    _Alignas(64) float apack[SHALLOW * 2 * MR], sums[2 * MR * NARROW];
+/* Steps of k in a block of the flat case, and columns of a chunk: in pieces of rows that are shorter a processor does not foresee
+   what comes next. */
+#define SHALLOW 16
+#define FLAT 384
+
+/* Few rows of A, and B's rows as they lie, with c's element (i, j) at c[i * rowStride + j * columnStride]: a LoRA's gradients dh^T x
+   and, turned, dy^T h = (h^T dy)^T. */
+static __attribute__((noinline)) void flat(worker *w, const product *p, matrix a, isize m, const float *b, isize n, float *c,
+                                           isize rowStride, isize columnStride) {
+  isize k = p->k, width = divide_up(n, 2 * divide_up(n, 2 * FLAT) * VL) * VL;
+  for (isize left, end; team_range(w, n, width, &left, &end);) {
+    _Alignas(64) float packed[SHALLOW * 2 * MR], sums[2 * MR * FLAT];
     if (p->adds)
-      for (isize i = left; i < end; i++)
-        for (isize j = 0; j < n; j++) sums[j * NARROW + i - left] = p->c[i * n + j];
+      for (isize i = 0; i < m; i++)
+        for (isize j = left; j < end; j++) sums[i * FLAT + j - left] = c[i * rowStride + j * columnStride];
     for (isize step = 0; step == 0 || step < k; step += SHALLOW) {
       isize depth = min_size(SHALLOW, k - step);
-      matrix b = at(p->b, step, 0);
-      pack_a(apack, (matrix){b.data, b.columnStride, b.rowStride}, n, depth);
-      const float *rows = p->a.data + step * m + left;
-      multiply(apack, 0, rows, NR, m, sums, NARROW, n, end - left, depth, step == 0 && !p->adds);
+      pack_a(packed, at(a, 0, step), m, depth);
+      multiply(packed, 0, b + step * n + left, NR, n, sums, FLAT, m, end - left, depth, step == 0 && !p->adds);
     }
-    for (isize i = left; i < end; i++)
-      for (isize j = 0; j < n; j++) p->c[i * n + j] = sums[j * NARROW + i - left];
+    for (isize i = 0; i < m; i++)
+      for (isize j = left; j < end; j++) c[i * rowStride + j * columnStride] = sums[i * FLAT + j - left];
   }
 }
 
@@ -124,7 +126,9 @@ KERNEL(matmul) {
   } else if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
     narrow(w, &p);
   else if (batch == 1 && p.n <= 2 * MR && transposeA && p.m >= NARROW && p.m % VL == 0)
-    turned(w, &p);
+    flat(w, &p, (matrix){p.b.data, p.b.columnStride, p.b.rowStride}, p.n, p.a.data, p.m, p.c, 1, p.n);
+  else if (batch == 1 && p.m <= 2 * MR && transposeA && !transposeB && p.n >= NARROW && p.n % VL == 0)
+    flat(w, &p, p.a, p.m, p.b.data, p.n, p.c, p.n, 1);
   else if (batch == 1 && !transposeA && p.m > MC_ALONE && p.n > 0 && p.k > 0 && p.k <= LOW)
     widening(w, &p);
   else
