@@ -102,20 +102,23 @@ INLINE void store_tile(bf16 *target, const pairs *r) {
   for (int i = 0; i < 16; i++) __builtin_memcpy(target + 2 * LINES * i, &r[i], sizeof r[i]);
 }
 
-/* Packs the operand's first `lines` x `steps` to tiles [groups of 16 lines][blocks of 32 steps]. */
+/* Packs the operand's first `lines` x `steps` to tiles [groups of 16 lines][blocks of 32 steps]. They are read in the
+   order in which they lie in memory. */
 static __attribute__((noinline)) void pack_a(bf16 *target, operand source, isize lines, isize steps) {
-  for (isize i = 0; i < lines; i += LINES)
-    for (isize k = 0; k < steps; k += STEPS, target += TILE) {
-      const float *p = source.data + i * source.lineStride + k * source.stepStride;
-      pairs r[16];
-      if (source.stepStride == 1) {
-        load_lines(r, p, source.lineStride, lines - i, steps - k);
-      } else {
-        load_steps(r, p, source.stepStride, lines - i, steps - k);
-        turn(r);
-      }
-      store_tile(target, r);
+  isize groups = divide_up(lines, LINES), blocks = divide_up(steps, STEPS);
+  for (isize number = 0; number < groups * blocks; number++) {
+    int inOrder = source.stepStride == 1;
+    isize i = inOrder ? number / blocks : number % groups, k = inOrder ? number % blocks : number / groups;
+    const float *p = source.data + i * LINES * source.lineStride + k * STEPS * source.stepStride;
+    pairs r[16];
+    if (inOrder) {
+      load_lines(r, p, source.lineStride, lines - i * LINES, steps - k * STEPS);
+    } else {
+      load_steps(r, p, source.stepStride, lines - i * LINES, steps - k * STEPS);
+      turn(r);
     }
+    store_tile(target + (i * blocks + k) * TILE, r);
+  }
 }
 
 /* Packs up to 16 lines to every other tile: a strip is [blocks of 32 steps][2 groups of 16 lines]. */

@@ -14,8 +14,9 @@
 #define DEPTH 1536
 /* Elements of a block of B, 2 MiB. */
 #define BLOCK (1 << 20)
-/* Up to so many rows or columns are not worth sharing B; such rows are shared out by so many columns. */
+/* Up to so many rows or columns are not worth sharing B; a chunk then takes so many rows and columns. */
 #define FEW 64
+#define HEIGHT_ALONE 128
 #define WIDTH_ALONE 128
 
 typedef struct product {
@@ -47,15 +48,16 @@ INLINE void multiply_strips(const product *p, const bf16 *a, const bf16 *b, isiz
 
 static void alone(worker *w, const product *all, isize batch, isize strideA, isize strideB, char *scratch) {
   isize m = all->m, n = all->n, k = all->k, depth = k == 0 ? STEPS : part_of(k, DEPTH);
-  bf16 *packedA = (bf16 *)scratch + w->index * (FEW + WIDTH_ALONE) * DEPTH, *packedB = packedA + FEW * DEPTH;
-  isize parts = divide_up(m, FEW), groups = divide_up(n, WIDTH_ALONE);
+  bf16 *packedA = (bf16 *)scratch + w->index * (HEIGHT_ALONE + WIDTH_ALONE) * DEPTH;
+  bf16 *packedB = packedA + HEIGHT_ALONE * DEPTH;
+  isize parts = divide_up(m, HEIGHT_ALONE), groups = divide_up(n, WIDTH_ALONE);
   /* To pack an element takes about as long as 64 multiply-adds; a chunk is worth about 2^23. */
-  isize height = min_size(m, FEW), width = min_size(n, WIDTH_ALONE);
+  isize height = min_size(m, HEIGHT_ALONE), width = min_size(n, WIDTH_ALONE);
   isize grain = (1 << 23) / ((height * width + 64 * (height + width)) * (k + 1)) + 1;
   for (isize task, last; team_range(w, batch * parts * groups, grain, &task, &last);)
     for (; task < last; task++) {
-      isize number = task / (parts * groups), i = task / groups % parts * FEW, j = task % groups * WIDTH_ALONE;
-      isize rows = min_size(FEW, m - i), end = min_size(n, j + WIDTH_ALONE);
+      isize number = task / (parts * groups), i = task / groups % parts * HEIGHT_ALONE;
+      isize j = task % groups * WIDTH_ALONE, rows = min_size(HEIGHT_ALONE, m - i), end = min_size(n, j + WIDTH_ALONE);
       product p = *all;
       p.a.data += number * strideA;
       p.b.data += number * strideB;
@@ -75,13 +77,16 @@ static void together(worker *w, const product *p, char *scratch) {
   isize steps = k == 0 ? 1 : divide_up(k, depth), phases = steps * divide_up(n, width);
   isize rows = min_size(ROWS, round_up(divide_up(m, 16), 2 * LINES));
   isize parts = divide_up(m, rows);
+  /* Few rows are shared out by columns, too. */
+  isize columns = part_of(width, divide_up(width, divide_up(8, parts)));
+  isize groups = divide_up(width, columns);
   /* B is packed as it lies: by steps of k where columns lie in order, else by columns. */
   int bySteps = p->b.lineStride == 1;
   isize packs = divide_up(bySteps ? depth : width, STEPS);
   bf16 *blocks = (bf16 *)scratch, *packedA = blocks + 2 * BLOCK + w->index * ROWS * DEPTH;
   /* Phase -1 packs the first block; each phase multiplies one and packs the next. */
   for (isize phase = -1; phase < phases; phase++) {
-    isize tasks = phase < 0 ? 0 : parts;
+    isize tasks = phase < 0 ? 0 : parts * groups;
     isize chunks = tasks + (phase + 1 < phases ? packs : 0);
     for (isize chunk; (chunk = team_next(w, chunks)) >= 0;) {
       isize of = chunk < tasks ? phase : phase + 1;
@@ -89,9 +94,12 @@ static void together(worker *w, const product *p, char *scratch) {
       isize step = of % steps * depth, count = min_size(depth, k - step);
       bf16 *packed = blocks + (of & 1) * BLOCK;
       if (chunk < tasks) {
-        isize i = chunk * rows, number = min_size(rows, m - i);
+        isize i = chunk / groups * rows, number = min_size(rows, m - i);
+        isize first = chunk % groups * columns, q = j + first;
+        if (q >= end) continue;
         pack_a(packedA, at(p->a, i, step), number, count);
-        multiply_strips(p, packedA, packed, i, number, j, end, count, step == 0 && !p->adds);
+        multiply_strips(p, packedA, packed + first * round_up(count, STEPS), i, number, q, min_size(end, q + columns), count,
+                        step == 0 && !p->adds);
       } else if (bySteps) {
         isize first = (chunk - tasks) * STEPS;
         for (isize q = j; q < end && first < count; q += STRIP)
@@ -110,7 +118,8 @@ static void together(worker *w, const product *p, char *scratch) {
 INLINE void multiply_batch(worker *w, const product *p, isize batch, isize strideA, isize strideB, char *scratch) {
   if (batch == 0 || p->m == 0 || p->n == 0) return;
   tiles_begin();
-  if (batch > 1 || p->n <= FEW || p->m <= FEW) alone(w, p, batch, strideA, strideB, scratch);
+  /* B's rows, where k runs down them, are read from end to end, however few A's are: parts of rows are slow to come by. */
+  if (batch > 1 || p->n <= FEW || (p->m <= FEW && p->b.stepStride == 1)) alone(w, p, batch, strideA, strideB, scratch);
   else together(w, p, scratch);
   tiles_end();
 }

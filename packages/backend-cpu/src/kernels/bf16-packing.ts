@@ -2,15 +2,13 @@
 const depth = 1536;
 const rowsTogether = 128;
 const block = 1 << 20;
-const few = 64;
-const widthAlone = 128;
+const rowsAlone = 128;
+const columnsAlone = 128;
 const bytesOfElement = 2;
 
-/** Bytes of scratch that a product with operands in bf16 needs, however it is shared out. */
-export function bf16PackingBytes(threads: number, batch: number, m: number, n: number): number {
-  const elements =
-    batch > 1 || n <= few || m <= few
-      ? threads * (few + widthAlone) * depth
-      : threads * rowsTogether * depth + 2 * block;
-  return elements * bytesOfElement;
+/** Bytes of scratch that a product with operands in bf16 needs, whatever its size and however it is shared out. */
+export function bf16PackingBytes(threads: number): number {
+  const alone = threads * (rowsAlone + columnsAlone) * depth;
+  const together = 2 * block + threads * rowsTogether * depth;
+  return Math.max(alone, together) * bytesOfElement;
 }

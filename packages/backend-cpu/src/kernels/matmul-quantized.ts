@@ -27,7 +27,7 @@ function multiply(
 ): void {
   const { format, m, rows, columns, transposed } = spec;
   const operands = [y, x, weight].map((storage) => device.address(storage));
-  const scratch = device.scratch(packingBytes(device, 1, m, transposed ? columns : rows));
+  const scratch = device.scratch(packingBytes(device, 1, m));
   const sizes = [blockFormatCode(format), m, rows, columns, Number(transposed), Number(adds)];
   device.run(opcodes.matmulQuantized, [...operands, scratch, ...sizes]);
 }

@@ -11,8 +11,8 @@ const rowsTogether = 1024;
 const largestTile = 8;
 
 /** Bytes of scratch that `alone` or `together` needs for packed operands. */
-export function packingBytes({ threads, productOperands }: Device, batch: number, m: number, n: number): number {
-  if (productOperands === 'bf16') return bf16PackingBytes(threads, batch, m, n);
+export function packingBytes({ threads, productOperands }: Device, batch: number, m: number): number {
+  if (productOperands === 'bf16') return bf16PackingBytes(threads);
   const rows =
     batch > 1 || m <= alone ? threads * (rowsAlone + largestTile) : 2 * (Math.min(m, rowsTogether) + largestTile);
   return rows * depth * Float32Array.BYTES_PER_ELEMENT;
@@ -37,7 +37,7 @@ function multiply(device: Device, c: Storage, a: Storage, b: Storage, spec: Matm
     device.address(c),
     device.address(a),
     device.address(b),
-    device.scratch(packingBytes(device, batch, m, n)),
+    device.scratch(packingBytes(device, batch, m)),
     batch,
     m,
     n,
