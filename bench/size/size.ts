@@ -82,8 +82,10 @@ export async function size({ rounds, peers: withPeers, json }: SizeOptions): Pro
   }
 }
 
-/** Packages are packed from their `dist`. */
+/** Packages are packed from their `dist`, with the addons of all platforms: as they are published. */
 async function build(): Promise<void> {
+  const addons = join(root, 'packages', 'backend-cpu', 'scripts', 'build-kernels.mjs');
+  await run(process.execPath, [addons, '--all'], { cwd: root, minutes: 10 });
   const turbo = join(root, 'node_modules', '.bin', 'turbo');
   await run(turbo, ['run', 'build', '--output-logs=errors-only'], { cwd: root, minutes: 10 });
 }
