@@ -69,7 +69,6 @@ static int is_fused(const weight *w) {
 static void multiply_blocks(const void *W, isize row, isize vectors, const float *x, const u8 *ahead, float *sums) {
   const weight *w = W;
   isize groups = w->columns / GROUP;
-  for (isize r = 0; r < vectors; r++) vstore(sums + r * VL, vset(0.0f));
   if (FUSED_FOUR_BIT && (w->format == NF4 || w->format == FP4)) {
     table16 table = table_of(w->fourBits.values);
     foresight next = foresight_of(ahead, VL * GROUP / 2);
@@ -90,11 +89,11 @@ KERNEL(matmulQuantized) {
   int transposed = a[8] != 0, adds = a[9] != 0;
   isize m = SIZE(a[5]), rows = SIZE(a[6]), columns = SIZE(a[7]);
   weight decoded = weight_of((int)a[4], U8(a[2]), rows, columns);
-  if (m <= FEW && !transposed && !adds) {
+  if (m <= FEW && !transposed) {
     const u8 *bytes = decoded.rowBytes > 0 ? decoded.data : decoded.fourBits.codes;
     isize rowBytes = decoded.rowBytes > 0 ? decoded.rowBytes : columns / 2;
     row_source source = {&decoded, turn_blocks, is_fused(&decoded) ? multiply_blocks : 0, bytes, rowBytes};
-    few_rows(w, source, rows, columns, F32(a[1]), m, F32(a[0]));
+    few_rows(w, source, rows, columns, F32(a[1]), m, F32(a[0]), adds);
     return;
   }
   product p = {.c = F32(a[0]), .m = m, .n = transposed ? columns : rows, .k = transposed ? rows : columns, .adds = adds};

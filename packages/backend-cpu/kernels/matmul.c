@@ -22,10 +22,11 @@ static void turn_dense(const void *b, isize row, isize rows, isize first, isize 
   turn_floats(B->data, B->columnStride, row, rows, first, count, y, to);
 }
 
-/* sums += `vectors` * VL rows of B from `row` on times x. */
-INLINE void add_dense(const matrix *B, isize row, isize vectors, const float *x, foresight next, float *sums) {
+static void multiply_dense(const void *b, isize row, isize vectors, const float *x, const u8 *ahead, float *sums) {
+  const matrix *B = b;
   isize columns = B->columnStride, stride = columns * (isize)sizeof(float);
   const u8 *data = (const u8 *)(B->data + row * columns);
+  foresight next = foresight_of(ahead, VL * 16);
   for (isize k = 0; k < columns; k += 4)
     for (isize r = 0; r < vectors; r++) {
       foresee(&next);
@@ -38,30 +39,16 @@ INLINE void add_dense(const matrix *B, isize row, isize vectors, const float *x,
     }
 }
 
-static void multiply_dense(const void *b, isize row, isize vectors, const float *x, const u8 *ahead, float *sums) {
-  for (isize r = 0; r < vectors; r++) vstore(sums + r * VL, vset(0.0f));
-  add_dense(b, row, vectors, x, foresight_of(ahead, VL * 16), sums);
-}
-
-/* A LoRA's h B^T of a generated token, added to what is there. */
-static void add_row(worker *w, const product *p) {
-  for (isize row, end; team_range(w, p->n, divide_up(WORTH, WIDE * (p->k + 1)) * WIDE, &row, &end);)
-    for (; row < end; row += WIDE)
-      add_dense(&p->b, row, min_size(WIDE, end - row) / VL, p->a.data, foresight_of((const u8 *)p->b.data, 0), p->c + row);
-}
-
 KERNEL(matmul) {
   product p = {.c = F32(a[0]), .m = SIZE(a[5]), .n = SIZE(a[6]), .k = SIZE(a[7]), .adds = a[12] != 0};
   isize batch = SIZE(a[4]);
   int transposeA = a[8] != 0, transposeB = a[9] != 0;
   p.a = transposeA ? (matrix){F32(a[1]), 1, p.m} : (matrix){F32(a[1]), p.k, 1};
   p.b = transposeB ? (matrix){F32(a[2]), 1, p.k} : (matrix){F32(a[2]), p.n, 1};
-  if (batch == 1 && p.m <= FEW && !transposeA && transposeB && p.n >= WIDE && !p.adds) {
+  if (batch == 1 && p.m <= FEW && !transposeA && transposeB && p.n >= WIDE) {
     row_source rows = {&p.b, turn_dense, p.k % 4 == 0 ? multiply_dense : 0, (const u8 *)p.b.data, p.k * (isize)sizeof(float)};
-    few_rows(w, rows, p.n, p.k, p.a.data, p.m, p.c);
-  } else if (batch == 1 && p.m == 1 && transposeB && p.n % VL == 0 && p.k % 4 == 0 && p.adds)
-    add_row(w, &p);
-  else if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
+    few_rows(w, rows, p.n, p.k, p.a.data, p.m, p.c, p.adds);
+  } else if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
     narrow(w, &p);
   else if (batch == 1 && p.n <= 2 * MR && transposeA && p.m >= NARROW && p.m % VL == 0)
     flat(w, &p, (matrix){p.b.data, p.b.columnStride, p.b.rowStride}, p.n, p.a.data, p.m, p.c, 1, p.n);
