@@ -1,5 +1,5 @@
 import type { ElementType, Program } from '../device/program.ts';
-import { put } from '../wgsl/put.ts';
+import { put, putFour } from '../wgsl/put.ts';
 import { memoized } from './memoized.ts';
 
 const parameters = { m: 'u32', n: 'u32', k: 'u32', results: 'u32', strideA: 'u32', strideB: 'u32' } as const;
@@ -32,10 +32,7 @@ fn fourOfB(start: u32, k: u32, column: u32) -> vec4f {
 fn storeRow(matrix: u32, row: u32, column: u32, value: vec4f) {
   if (row >= p.m) { return; }
   let i = (matrix * p.m + row) * p.n + column;
-  ${put(adds, 'c', 'i', 'value.x')};
-  if (column + 1u < p.n) { ${put(adds, 'c', 'i + 1u', 'value.y')}; }
-  if (column + 2u < p.n) { ${put(adds, 'c', 'i + 2u', 'value.z')}; }
-  if (column + 3u < p.n) { ${put(adds, 'c', 'i + 3u', 'value.w')}; }
+  ${putFour(adds, 'c')}
 }`,
     body: /* wgsl */ `
   let i = group * 64u + local;

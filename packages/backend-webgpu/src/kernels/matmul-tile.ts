@@ -6,7 +6,7 @@
  */
 import type { ElementType, Program } from '../device/program.ts';
 import { panelOf, type Panel, type PanelType } from '../wgsl/panels.ts';
-import { put } from '../wgsl/put.ts';
+import { put, putFour } from '../wgsl/put.ts';
 import { memoized } from './memoized.ts';
 
 export interface Tile {
@@ -157,12 +157,7 @@ fn fill_${operand}(start: u32, block: u32, first: u32, k0: u32) {
 }
 
 function storeRow(vector: boolean, adds: boolean): string {
-  const store = vector
-    ? `${put(adds, 'c', 'i / 4u', 'value')};`
-    : `${put(adds, 'c', 'i', 'value.x')};
-  if (column + 1u < p.n) { ${put(adds, 'c', 'i + 1u', 'value.y')}; }
-  if (column + 2u < p.n) { ${put(adds, 'c', 'i + 2u', 'value.z')}; }
-  if (column + 3u < p.n) { ${put(adds, 'c', 'i + 3u', 'value.w')}; }`;
+  const store = vector ? `${put(adds, 'c', 'i / 4u', 'value')};` : putFour(adds, 'c');
   return /* wgsl */ `
 fn storeRow(matrix: u32, row: u32, column: u32, value: vec4f) {
   if (row >= p.m || column >= p.n) { return; }
