@@ -13,7 +13,7 @@ interface Step {
   /** Each one's next id. */
   readonly picked: Promise<ArrayLike<number>>;
   /** The same on the backend, i32 [sequences], where they are picked there. */
-  readonly ids?: Tensor;
+  readonly ids: Tensor | undefined;
   dispose(): void;
 }
 
@@ -61,7 +61,17 @@ export class Steps {
 
   #issue(sequences: readonly number[], ids: Int32Array | Tensor, lengths: readonly number[]): Step {
     const logits = this.#logits(sequences, ids, lengths);
-    const step = this.#likeliest === undefined ? this.#sampled(sequences, logits) : this.#greedy(sequences, logits);
+    const likeliest = this.#likeliest?.of(logits);
+    if (likeliest !== undefined) logits.dispose();
+    const step: Step = {
+      sequences,
+      picked: likeliest?.data() ?? this.#sample(sequences, logits),
+      ids: likeliest,
+      dispose: () => {
+        this.#open.delete(step);
+        (likeliest ?? logits).dispose();
+      },
+    };
     this.#open.add(step);
     // Nobody may be waiting for it when it fails.
     step.picked.catch(() => {});
@@ -88,34 +98,12 @@ export class Steps {
     );
   }
 
-  #greedy(sequences: readonly number[], logits: Tensor): Step {
-    const ids = this.#likeliest!.of(logits);
-    logits.dispose();
-    return this.#step(sequences, ids, ids.data(), { ids });
-  }
-
-  #sampled(sequences: readonly number[], logits: Tensor): Step {
+  async #sample(sequences: readonly number[], logits: Tensor): Promise<number[]> {
+    const values = (await logits.data()) as Float32Array;
     const width = this.#model.config.vocabularySize;
-    const picked = logits.data().then((values) =>
-      sequences.map((sequence, row) => {
-        const own = (values as Float32Array).subarray(row * width, (row + 1) * width);
-        return this.#samplers[sequence]!.pick(own);
-      }),
+    return sequences.map((sequence, row) =>
+      this.#samplers[sequence]!.pick(values.subarray(row * width, (row + 1) * width)),
     );
-    return this.#step(sequences, logits, picked, {});
-  }
-
-  #step(sequences: readonly number[], owned: Tensor, picked: Step['picked'], more: { readonly ids?: Tensor }): Step {
-    const step: Step = {
-      sequences,
-      picked,
-      ...more,
-      dispose: () => {
-        this.#open.delete(step);
-        owned.dispose();
-      },
-    };
-    return step;
   }
 
   /** Waits for what has been issued, and frees it. */
