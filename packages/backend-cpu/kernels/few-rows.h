@@ -76,8 +76,11 @@ INLINE void few_rows(worker *w, row_source W, isize rows, isize columns, const f
     for (; row < end; row += wide) {
       _Alignas(64) float turned[DEEP * WIDE], sums[FEW * WIDE];
       isize count = min_size(wide, end - row);
-      for (isize i = 0; i < m; i++)
-        for (isize j = 0; j < wide; j++) sums[i * WIDE + j] = adds && j < count ? y[i * rows + row + j] : 0.0f;
+      for (isize i = 0; i < m; i++) {
+        for (int j = 0; j < vectors; j++) vstore(sums + i * WIDE + j * VL, vset(0.0f));
+        if (adds)
+          for (isize j = 0; j < count; j++) sums[i * WIDE + j] = y[i * rows + row + j];
+      }
       /* What this thread is likely to take next. */
       const u8 *ahead = W.bytes + (row + grain * w->count) * W.rowBytes;
       if (m == 1 && count % VL == 0 && W.multiply) {

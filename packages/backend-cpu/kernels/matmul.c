@@ -45,7 +45,8 @@ KERNEL(matmul) {
   int transposeA = a[8] != 0, transposeB = a[9] != 0;
   p.a = transposeA ? (matrix){F32(a[1]), 1, p.m} : (matrix){F32(a[1]), p.k, 1};
   p.b = transposeB ? (matrix){F32(a[2]), 1, p.k} : (matrix){F32(a[2]), p.n, 1};
-  if (batch == 1 && p.m <= FEW && !transposeA && transposeB && p.n >= WIDE) {
+  /* Turning a low rank's few steps of k takes longer than several rows' products; for one row they are not turned into memory. */
+  if (batch == 1 && p.m <= FEW && (p.m == 1 || p.k > LOW) && !transposeA && transposeB && p.n >= WIDE) {
     row_source rows = {&p.b, turn_dense, p.k % 4 == 0 ? multiply_dense : 0, (const u8 *)p.b.data, p.k * (isize)sizeof(float)};
     few_rows(w, rows, p.n, p.k, p.a.data, p.m, p.c, p.adds);
   } else if (batch == 1 && p.n <= NR && !transposeA && p.m >= NARROW)
